@@ -1,0 +1,66 @@
+"""What can be benchmarked: one `Case` each."""
+
+from dataclasses import dataclass, replace
+
+from wplus.benchmarks.random_networks import random_checkpoint, stylegan2_config
+from wplus.checkpoints import Checkpoint, read_checkpoint
+from wplus.config import StyleGAN2Config
+from wplus.errors import UnsupportedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Sampling one network: ws to pictures."""
+
+    name: str
+    network: str | StyleGAN2Config  # what `wplus.load` takes, or a network to fill by the random recipe
+    batches: tuple[int, ...]
+    rounds: int = 15  # at most; fewer where they would take longer than `seconds`
+    seconds: float = 15.0  # that one batch size may take, warm-up aside
+
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), seconds=5),
+        Case(name="stylegan2-256", network=stylegan2_config(256, channel_base=16384), batches=(1, 4)),
+        Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
+    )
+}
+
+_QUICK = ("demo:portraits", "stylegan2-256")
+
+
+def choose_cases(network: str | None, names: tuple[str, ...], batches: tuple[int, ...], *, quick: bool) -> list[Case]:
+    """The cases to run: a user's network, those named, or all; `batches` replaces their own.
+
+    Raises:
+        ValueError: a name is unknown or a batch is not positive.
+    """
+    if unknown := sorted(set(names) - set(CASES)):
+        raise ValueError(f"No benchmark case is called {', '.join(unknown)}; known: {', '.join(CASES)}.")
+    if any(batch < 1 for batch in batches):
+        raise ValueError(f"The batches are {', '.join(map(str, batches))}; each must be 1 or more.")
+    if network is not None and network not in CASES:
+        chosen = [Case(name=network.replace("\\", "/").rsplit("/", 1)[-1], network=network, batches=(1, 4))]
+    else:
+        default = _QUICK if quick else tuple(CASES)
+        chosen = [CASES[name] for name in ((network,) if network else names or default)]
+    if quick:
+        chosen = [replace(case, batches=case.batches[:1], rounds=7, seconds=4) for case in chosen]
+    return [replace(case, batches=batches) for case in chosen] if batches else chosen
+
+
+def read_network(network: str | StyleGAN2Config) -> tuple[Checkpoint, StyleGAN2Config]:
+    """The checkpoint of a case, made by the recipe or read from its file, and its configuration.
+
+    Raises:
+        UnsupportedError: the network is of a family that the baseline does not know.
+    """
+    checkpoint = random_checkpoint(network) if isinstance(network, StyleGAN2Config) else read_checkpoint(network)
+    if not isinstance(checkpoint.config, StyleGAN2Config):
+        raise UnsupportedError(
+            f"{checkpoint.provenance.source} is of the family {checkpoint.config.family}; the benchmark compares with "
+            "NVIDIA's formulation of StyleGAN2 and needs a network of the family stylegan2."
+        )
+    return checkpoint, checkpoint.config

@@ -1,0 +1,143 @@
+"""Turns what a run measured into rows, and keeps the raw samples behind them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from wplus.benchmarks.cell import Cell
+from wplus.benchmarks.contestants import BASELINE, Contestant, dtype_name
+from wplus.benchmarks.machine import circumstances
+from wplus.benchmarks.rows import NO_DIFFERENCE, Row
+from wplus.benchmarks.timing import ratios, summarize
+
+
+class Recorder:
+    """The rows, samples and notes of one run; `begin` says which case they belong to."""
+
+    def __init__(self, threads: int) -> None:
+        self.rows: list[Row] = []
+        self.samples: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self._threads = threads
+        self._circumstances = circumstances()
+        self._case = ""
+        self._resolution = 0
+
+    def begin(self, case: str, resolution: int) -> None:
+        """Names the case of the rows to come, and its resolution in pixels."""
+        self._case, self._resolution = case, resolution
+
+    def note(self, sentence: str) -> None:
+        """Something that a reader of the table has to know; said once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def add(
+        self,
+        implementation: str,
+        dtype: torch.dtype,
+        batch: int,
+        metric: str,
+        unit: str,
+        samples: list[float],
+        **more: Any,
+    ) -> None:
+        """One row and its samples, in `unit`; `more` are further columns of `Row`."""
+        summary = summarize(samples)
+        row = Row(
+            case=self._case,
+            implementation=implementation,
+            dtype=dtype_name(dtype),
+            batch=batch,
+            resolution=self._resolution,
+            threads=self._threads,
+            metric=metric,
+            unit=unit,
+            p20=summary.p20,
+            median=summary.median,
+            p80=summary.p80,
+            **more,
+            **self._circumstances,
+        )
+        self.rows.append(row)
+        self.samples.append({"key": row.key, "unit": unit, "samples": samples})
+
+    def add_cell(
+        self, cell: Cell, contestants: Sequence[Contestant], flops: int, ceilings: dict[torch.dtype, float]
+    ) -> None:
+        """The rows of one batch size: pictures a second, arithmetic rate, latency where the batch is 1."""
+        for contestant in contestants:
+            seconds = cell.samples[contestant.label]
+            found = cell.differences[contestant.label]
+            name, dtype, batch = contestant.entry.implementation, contestant.dtype, cell.batch
+            rates = [batch / second for second in seconds]
+            compiles = contestant.entry.kind == "compiled"
+            columns = {
+                **_ratio_columns(cell, contestant, contestants),
+                "spread": cell.spread,
+                "psnr_db": found.psnr_db,
+                "max_abs": found.max_abs,
+                "uint8_share": found.uint8_share,
+                "compile_seconds": cell.first_seconds[contestant.label] if compiles else None,
+            }
+            self.add(name, dtype, batch, "rate", "images/s", rates, **columns)
+            if batch == 1:
+                self.add(name, dtype, batch, "latency", "ms", [1e3 * second for second in seconds], **columns)
+            gflops = [flops * rate / 1e9 for rate in rates]
+            self.add(name, dtype, batch, "arithmetic", "GFLOP/s", gflops)
+            share = [100 * rate / ceilings[dtype] for rate in gflops]
+            self.add(name, dtype, batch, "share_of_matrix_product", "%", share)
+
+    def add_throughput(self, cells: Sequence[Cell], contestants: Sequence[Contestant]) -> None:
+        """The best batch size of each contestant, each compared with the best of its reference."""
+        best = {c.label: max(cells, key=lambda cell, c=c: _rate(cell, c)) for c in contestants}
+        for contestant in contestants:
+            cell, reference = best[contestant.label], _reference(contestant, contestants)
+            against = best[reference.label]
+            spread = max(cell.spread, against.spread)
+            ratio = _rate(cell, contestant) / _rate(against, reference)
+            rates = [cell.batch / second for second in cell.samples[contestant.label]]
+            columns = {"ratio": ratio, "ratio_note": _note(ratio, spread, contestant is reference), "spread": spread}
+            if contestant.dtype != torch.float32:
+                columns["ratio_float32"] = _rate(cell, contestant) / _rate(best[contestants[0].label], contestants[0])
+            columns["psnr_db"] = cell.differences[contestant.label].psnr_db
+            name, dtype = contestant.entry.implementation, contestant.dtype
+            self.add(name, dtype, cell.batch, "throughput", "images/s", rates, **columns)
+
+
+def _rate(cell: Cell, contestant: Contestant) -> float:
+    return cell.batch / summarize(cell.samples[contestant.label]).median
+
+
+def _reference(contestant: Contestant, contestants: Sequence[Contestant]) -> Contestant:
+    """NVIDIA's formulation in the contestant's own dtype."""
+    kind = BASELINE.kind
+    return next(other for other in contestants if other.entry.kind == kind and other.dtype == contestant.dtype)
+
+
+def _ratio_columns(cell: Cell, contestant: Contestant, contestants: Sequence[Contestant]) -> dict[str, Any]:
+    """Medians of the rounds' ratios, against the same dtype and, where that is another one, against float32."""
+    baseline, reference = contestants[0], _reference(contestant, contestants)
+    ratio = _ratio(cell, reference, contestant)
+    other = contestant.dtype != baseline.dtype
+    return {
+        "ratio": ratio,
+        "ratio_note": _note(ratio, cell.spread, contestant is reference),
+        "ratio_float32": _ratio(cell, baseline, contestant) if other else None,
+    }
+
+
+def _ratio(cell: Cell, reference: Contestant, contestant: Contestant) -> float:
+    if contestant is reference:
+        return 1.0
+    slow = cell.samples[reference.label]
+    if reference.entry == BASELINE:
+        slow = [(first + second) / 2 for first, second in zip(slow, cell.again, strict=True)]
+    return summarize(ratios(slow, cell.samples[contestant.label])).median
+
+
+def _note(ratio: float, spread: float, is_reference: bool) -> str:
+    if is_reference:
+        return "reference"
+    return NO_DIFFERENCE if abs(ratio - 1) <= spread else ""

@@ -1,0 +1,98 @@
+"""PyTorch, eager: the reference that every other backend is compared with."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wplus.backends import Array, Precision
+from wplus.errors import UnsupportedError
+from wplus.kernels import to_uint8
+
+
+class EagerBackend:
+    """A network in PyTorch.
+
+    Args:
+        network: On the CPU, frozen; it is moved and prepared in place.
+        device: "auto" takes cuda, then mps, then cpu.
+        precision: "exact" computes in float32 throughout; "fast" keeps feature maps in bfloat16 on a CPU that has
+            instructions for it, in float16 on a GPU, and in float32 where neither is fast.
+        threads: Of the CPU.
+
+    Raises:
+        UnsupportedError: the device is not there.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: nn.Module, *, device: str, precision: Precision, threads: int) -> None:
+        self._device = _choose_device(device)
+        self.device = str(self._device)
+        self.precision: Precision = precision
+        self.threads = threads
+        self._dtype = torch.float32 if precision == "exact" else _fast_dtype(self._device)
+        self.dtype = str(self._dtype).removeprefix("torch.")
+        network.to(self._device).prepare(self._dtype)
+        self._network: Any = network
+
+    def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Tensor:
+        """See `Backend.map`."""
+        with self._ready(z, c):
+            return self._network.map(self._tensor(z), None if c is None else self._tensor(c), *map(self._tensor, (psi, cutoff)))
+
+    def synthesize(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
+        """See `Backend.synthesize`."""
+        maps = None if noise is None else {name: self._tensor(value) for name, value in noise.items()}
+        with self._ready(latents, *(noise or {}).values()):
+            return self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype)
+
+    def images(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
+        """See `Backend.images`."""
+        return to_uint8(self.synthesize(latents, noise).detach())
+
+    def close(self) -> None:
+        """Frees the weights."""
+        self._network = None
+
+    def _tensor(self, array: Array) -> Tensor:
+        tensor = array if isinstance(array, Tensor) else torch.tensor(array)
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        return tensor.to(device=self._device, dtype=dtype)
+
+    @contextmanager
+    def _ready(self, *inputs: Array | None) -> Iterator[None]:
+        """Threads and TF32 as promised; gradients only where an input asks for them."""
+        needs_grad = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+        with ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(needs_grad and torch.is_grad_enabled()))
+            if self._device.type == "cuda":
+                stack.enter_context(torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
+            ambient = torch.get_num_threads()
+            if ambient != self.threads:
+                stack.callback(torch.set_num_threads, ambient)
+                torch.set_num_threads(self.threads)
+            yield
+
+
+def _choose_device(name: str) -> torch.device:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise ValueError(f"device is {name!r}; known: auto, {', '.join(available)}, cuda:1 ...") from exc
+    if not available.get(device.type, False):
+        there = ", ".join(kind for kind, is_there in available.items() if is_there)
+        raise UnsupportedError(f"The device {name} is not available to this PyTorch ({torch.__version__}); it has {there}.")
+    return device
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
+    if device.type != "cpu":
+        return torch.float16
+    has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.bfloat16 if has_bfloat16 else torch.float32

@@ -1,0 +1,62 @@
+"""Files that are either whole or absent."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wplus.errors import ArtifactError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, renamed to `path` when the block ends well and removed when it does not.
+
+    Missing folders are made. The temporary name keeps the suffix, so that libraries which look at it agree.
+
+    Raises:
+        ArtifactError: the folder cannot be made or written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder `path`, made if it is missing and proved writable.
+
+    Raises:
+        ArtifactError: it cannot be made, is a file, or cannot be written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise ArtifactError(f"The folder {folder} cannot be written to: {exc.strerror or exc}.") from exc
+    return folder
+
+
+def _cannot_write(path: Path, exc: OSError) -> ArtifactError:
+    return ArtifactError(f"{path} could not be written: {exc.strerror or exc}. Nothing of it was left behind.")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,308 @@
+"""`Generator`: what a user holds."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wplus.backends import Array, Backend, BackendName, Precision
+from wplus.backends.choice import check_options, make_backend
+from wplus.checkpoints.checkpoint import Checkpoint, Provenance
+from wplus.checkpoints.fingerprint import fingerprint
+from wplus.config import Config, StyleGAN2Config
+from wplus.errors import UnsupportedError, WplusError
+from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, merge_noise, noise_constants, per_sample
+from wplus.latents import Latents, broadcast, check_generator
+from wplus.sampling import Batch, default_micro_batch, sample
+from wplus.threads import usable_cpus
+
+
+class Generator:
+    """A network z -> w -> picture, or z -> picture, on some backend; made by `wplus.load`.
+
+    One object may be called from many threads. It belongs to the process that made it: after a fork every call is an
+    error, while pickling it (as `spawn` does) loads it again in the other process.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        backend: BackendName = "auto",
+        precision: Precision = "exact",
+        threads: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        """Prepares a checkpoint to run; see `wplus.load` for the arguments."""
+        check_options(backend, precision, threads, batch)
+        self.config: Config = checkpoint.config
+        self.provenance: Provenance = checkpoint.provenance
+        self.fingerprint = fingerprint(checkpoint.config, checkpoint.tensors)
+        self.micro_batch = batch or default_micro_batch(checkpoint.config)
+        self.threads = threads or usable_cpus()
+        self.reload: tuple[Any, ...] | None = None  # what pickling records; `wplus.load` sets it
+        self._noise_consts = noise_constants(checkpoint)
+        self._w_avg = checkpoint.tensors.get("mapping.w_avg")
+        self._backend: Backend | None = make_backend(
+            checkpoint, backend=backend, device=device, precision=precision, threads=self.threads
+        )
+        self._pid = os.getpid()
+
+    # What it is
+
+    @property
+    def family(self) -> str:
+        """"stylegan2" or "plain"."""
+        return self.config.family
+
+    @property
+    def name(self) -> str:
+        """Where it came from: a file name or URL, without folders."""
+        return self.provenance.source
+
+    @property
+    def parent(self) -> str | None:
+        """Fingerprint of the generator that this one was tuned from; its latents are accepted."""
+        return self.provenance.parent
+
+    @property
+    def z_dim(self) -> int:
+        """Numbers in one z."""
+        return self.config.z_dim
+
+    @property
+    def z_shape(self) -> tuple[int, ...]:
+        """Shape of one z."""
+        return self.config.z_shape
+
+    @property
+    def c_dim(self) -> int:
+        """Classes; 0 in an unconditional network."""
+        return self.config.c_dim
+
+    @property
+    def w_dim(self) -> int:
+        """Numbers in one w."""
+        return self._stylegan("w_dim").w_dim
+
+    @property
+    def num_ws(self) -> int:
+        """Style inputs: the w's in one latent of W+."""
+        return self._stylegan("num_ws").num_ws
+
+    @property
+    def w_avg(self) -> NDArray[np.float32]:
+        """The mean w, `[w_dim]`."""
+        self._stylegan("w_avg")
+        assert self._w_avg is not None
+        return self._w_avg
+
+    @property
+    def noise_shapes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of each noise map, by the name that `noise` takes."""
+        return {name: (value.shape[-2], value.shape[-1]) for name, value in self._noise_consts.items()}
+
+    @property
+    def has_w(self) -> bool:
+        """Whether it has a W space."""
+        return isinstance(self.config, StyleGAN2Config)
+
+    @property
+    def img_resolution(self) -> int:
+        """Pixels a side."""
+        return self.config.img_resolution
+
+    @property
+    def img_shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return (self.config.img_resolution, self.config.img_resolution)
+
+    @property
+    def img_channels(self) -> int:
+        """Channels of the picture, 1 to 4."""
+        return self.config.img_channels
+
+    @property
+    def backend(self) -> str:
+        """Name of the runtime."""
+        return self._running.name
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return self._running.device
+
+    @property
+    def precision(self) -> Precision:
+        """"exact" or "fast"."""
+        return self._running.precision
+
+    def __repr__(self) -> str:
+        h, w = self.img_shape
+        return f"<Generator {self.name}: {self.family}, {w}x{h}, {self.fingerprint}>"
+
+    # What it does
+
+    def map(
+        self,
+        z: Array,
+        c: Array | None = None,
+        truncation_psi: float | Array = 1.0,
+        truncation_cutoff: int | Array | None = None,
+    ) -> Array:
+        """z to ws.
+
+        Args:
+            z: `[N, z_dim]`, numpy or torch.
+            c: `[N, c_dim]` or `[1, c_dim]`, needed exactly when the network is conditional.
+            truncation_psi: One number, or one per sample `[N]`; 1 changes nothing, 0 gives the mean w.
+            truncation_cutoff: Slots to truncate, one number or `[N]`; None: all.
+
+        Returns:
+            `[N, num_ws, w_dim]`, of z's kind and on its device.
+
+        Raises:
+            UnsupportedError: the family has no W space.
+            ValueError: a shape does not fit.
+        """
+        num_ws = self._stylegan("map").num_ws
+        check_shape("z", z, self.z_shape, owner=self)
+        count = len(z)
+        cutoff = num_ws if truncation_cutoff is None else truncation_cutoff
+        ws = self._running.map(
+            z,
+            labels(c, count, self.c_dim),
+            per_sample("truncation_psi", truncation_psi, count, np.float32),
+            per_sample("truncation_cutoff", cutoff, count, np.int64),
+        )
+        return like(ws, z)
+
+    def synthesize(
+        self,
+        ws: Array | Latents,
+        noise_mode: NoiseMode = "const",
+        noise: Noise | None = None,
+        seeds: Sequence[int] | None = None,
+        *,
+        allow_mismatch: bool = False,
+    ) -> Array:
+        """ws to pictures.
+
+        Args:
+            ws: `[N, num_ws, w_dim]`, or `Latents` of any space; in a family without W, z `[N, *z_shape]`.
+            noise_mode: "const": the stored maps; "random": drawn from `seeds`; "none".
+            noise: `{name: [N or 1, 1, H, W]}`, used in place of the maps of that name; see `noise_shapes`.
+            seeds: One per sample, for the noise mode "random".
+            allow_mismatch: Draw latents of another generator, with a warning.
+
+        Returns:
+            float32 `[N, C, H, W]`, about [-1, 1], not clamped; of the input's kind and on its device.
+
+        Raises:
+            LatentMismatchError: the latents belong to another generator.
+            ValueError: a shape, a noise map or `seeds` does not fit.
+        """
+        latents, maps = self._inputs(ws, noise_mode, noise, seeds, allow_mismatch)
+        return like(self._running.synthesize(latents, maps), latents)
+
+    def images(
+        self,
+        ws: Array | Latents,
+        noise_mode: NoiseMode = "const",
+        noise: Noise | None = None,
+        seeds: Sequence[int] | None = None,
+        *,
+        allow_mismatch: bool = False,
+    ) -> Array:
+        """Pictures as bytes, uint8 `[N, H, W, C]`: clamp(round-down(x * 127.5 + 128), 0, 255); see `synthesize`."""
+        latents, maps = self._inputs(ws, noise_mode, noise, seeds, allow_mismatch)
+        return like(self._running.images(latents, maps), latents)
+
+    def sample(
+        self,
+        seeds: Iterable[int],
+        c: Array | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+        noise_mode: NoiseMode = "const",
+    ) -> Iterator[Batch]:
+        """Pictures of seeds, a batch at a time; see `wplus.sampling.sample`."""
+        return sample(
+            self,
+            seeds,
+            c=c,
+            truncation_psi=truncation_psi,
+            truncation_cutoff=truncation_cutoff,
+            noise_mode=noise_mode,
+        )
+
+    def close(self) -> None:
+        """Frees everything; later calls are errors."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.reload is None:
+            raise TypeError("This Generator was not made by wplus.load, so it does not know how to load itself again.")
+        return self.reload
+
+    # How
+
+    @property
+    def _running(self) -> Backend:
+        if os.getpid() != self._pid:
+            raise WplusError(
+                f"This Generator belongs to the process {self._pid} and was carried into {os.getpid()} by a fork, where "
+                "its threads do not exist. Load it in the new process, or start processes with the method spawn."
+            )
+        if self._backend is None:
+            raise WplusError(f"This Generator ({self.name}) is closed. Load it again.")
+        return self._backend
+
+    def _stylegan(self, what: str) -> StyleGAN2Config:
+        if not isinstance(self.config, StyleGAN2Config):
+            raise UnsupportedError(
+                f"{what} needs a W space, which the family {self.family} ({self.name}) lacks: its latent is z "
+                f"{list(self.z_shape)}, and synthesize takes that."
+            )
+        return self.config
+
+    def _inputs(
+        self,
+        ws: Array | Latents,
+        noise_mode: NoiseMode,
+        noise: Noise | None,
+        seeds: Sequence[int] | None,
+        allow_mismatch: bool,
+    ) -> tuple[Array, Noise | None]:
+        """Checked latents, and the noise as a backend takes it."""
+        if isinstance(ws, Latents):
+            check_generator(ws, self, allow_mismatch=allow_mismatch)
+            noise = noise if noise is not None else ws.noise or None
+            ws = self._values_of(ws)
+        expected = (self.num_ws, self.w_dim) if self.has_w else self.z_shape
+        check_shape("ws" if self.has_w else "z", ws, expected, owner=self)
+        return ws, merge_noise(self._noise_consts, noise_mode, noise, seeds, len(ws))
+
+    def _values_of(self, latents: Latents) -> Array:
+        """The values of latents in the space that `synthesize` takes."""
+        if latents.space == "z":
+            if not self.has_w:
+                return latents.values
+            psi = 1.0 if latents.truncation_psi is None else latents.truncation_psi
+            return self.map(latents.values, truncation_psi=psi)
+        self._stylegan(f"A latent of the space {latents.space}")
+        return broadcast(latents.values, num_ws=self.num_ws) if latents.space == "w" else latents.values

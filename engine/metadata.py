@@ -1,0 +1,106 @@
+"""What pictures and videos say about how they were made: JSON in the place that each format has for it."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from wplus.errors import ArtifactError
+from wplus.pyav import import_av
+
+Metadata = Mapping[str, Any]
+
+_PREFIX = "wplus "  # opens our text in fields that any program may use
+_PNG_KEY = "wplus"
+_EXIF_DESCRIPTION = 0x010E
+_EXIF_LIMIT = 65_000  # bytes; a JPEG segment holds 65,533
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    ".png": PngImagePlugin.PngImageFile,
+    ".jpg": JpegImagePlugin.JpegImageFile,
+    ".jpeg": JpegImagePlugin.JpegImageFile,
+    ".webp": WebPImagePlugin.WebPImageFile,
+    ".gif": GifImagePlugin.GifImageFile,
+}
+
+
+def as_comment(metadata: Metadata) -> str:
+    """The metadata as one line of ASCII, for the comment of a GIF or MP4."""
+    return _PREFIX + json.dumps(dict(metadata))
+
+
+def as_png_chunk(metadata: Metadata | None) -> PngImagePlugin.PngInfo:
+    """The metadata as a PNG text chunk."""
+    chunks = PngImagePlugin.PngInfo()
+    if metadata is not None:
+        chunks.add_text(_PNG_KEY, json.dumps(dict(metadata)))
+    return chunks
+
+
+def as_exif(metadata: Metadata | None) -> Image.Exif:
+    """The metadata as the EXIF description of a JPEG or WebP.
+
+    Raises:
+        ValueError: they are too long for it.
+    """
+    exif = Image.Exif()
+    if metadata is not None:
+        text = as_comment(metadata)
+        if len(text) > _EXIF_LIMIT:
+            raise ValueError(
+                f"The metadata are {len(text)} bytes long; JPEG and WebP hold {_EXIF_LIMIT} of ours. "
+                "Use png, or write no metadata (--no-metadata)."
+            )
+        exif[_EXIF_DESCRIPTION] = text
+    return exif
+
+
+def read_metadata(path: str | Path) -> dict[str, Any] | None:
+    """What a picture (png, jpg, webp, gif) or video (mp4) of ours says about how it was made; None if it says nothing.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or is none of these.
+        UnsupportedError: it is an MP4 and PyAV is not installed.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix != ".mp4" and suffix not in _READERS:
+        raise ArtifactError(f"{path} is no picture or video of ours; {', '.join(_READERS)} and .mp4 can be read.")
+    try:
+        return _parse(_mp4_comment(path) if suffix == ".mp4" else _picture_text(_READERS[suffix], path))
+    # What Image.open itself takes for a damaged file; it is not used because it refuses grids above 180 megapixels.
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError, struct.error) as exc:
+        raise ArtifactError(f"{path} cannot be read: {exc}.") from exc
+
+
+def _picture_text(reader: type[ImageFile.ImageFile], path: Path) -> object:
+    with reader(path) as image:
+        if reader is PngImagePlugin.PngImageFile:
+            chunk = image.info.get(_PNG_KEY)
+            return None if chunk is None else f"{_PREFIX}{chunk}"
+        if reader is GifImagePlugin.GifImageFile:
+            return image.info.get("comment")
+        return image.getexif().get(_EXIF_DESCRIPTION)
+
+
+def _mp4_comment(path: Path) -> object:
+    av = import_av()
+    try:
+        with av.open(str(path)) as container:
+            return container.metadata.get("comment")
+    except av.FFmpegError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _parse(text: object) -> dict[str, Any] | None:
+    if isinstance(text, bytes):
+        text = text.decode("ascii", "replace")
+    if not isinstance(text, str) or not text.startswith(_PREFIX):
+        return None
+    try:
+        metadata = json.loads(text.removeprefix(_PREFIX))
+    except (ValueError, RecursionError):
+        return None
+    return metadata if isinstance(metadata, dict) else None

@@ -1,0 +1,202 @@
+"""StyleGAN2: mapping and synthesis, for the architectures skip, orig and resnet.
+
+Module and tensor names are those of NVIDIA's state dicts. Source: Karras et al. 2020 (StyleGAN2), figure 2 and 7.
+"""
+
+import math
+from collections.abc import Mapping as MappingType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wplus.config import StyleGAN2Config
+from wplus.kernels import modulated_conv2d, upfirdn2d
+from wplus.networks.mapping import FullyConnected, Mapping, truncate
+
+Noise = MappingType[str, Tensor]
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; at twice the resolution if `up` is 2."""
+
+    noise_const: Tensor
+    resample_filter: Tensor | None
+    squared_weight: Tensor | None
+
+    def __init__(self, config: StyleGAN2Config, index: int, name: str, *, in_channels: int, up: int) -> None:
+        super().__init__()
+        resolution, out_channels = config.resolutions[index], config.channels[index]
+        self.noise_name = f"b{resolution}.{name}.noise_const"
+        self.up = up
+        self.conv_clamp = config.conv_clamp
+        self.affine = FullyConnected(config.w_dim, in_channels)
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.register_buffer("resample_filter", torch.empty(4, 4) if up == 2 else None)
+        if config.use_noise:
+            self.register_buffer("noise_const", torch.empty(resolution, resolution))
+            self.noise_strength = nn.Parameter(torch.empty(()))
+        self.use_noise = config.use_noise
+        self.register_buffer("squared_weight", None, persistent=False)
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Lays the weight out as the convolution reads it, and stores what depends on it alone."""
+        self.squared_weight = self.weight.square().sum(dim=(2, 3))
+        weight = self.weight.transpose(0, 1) if self.up == 2 else self.weight
+        weight = weight.to(dtype, memory_format=torch.channels_last)
+        self.weight.data = weight.transpose(0, 1) if self.up == 2 else weight
+
+    def forward(self, x: Tensor, w: Tensor, noise: Noise | None, *, gain: float = 1.0) -> Tensor:
+        """x `[N, in_channels, H, W]` and w `[N, w_dim]` to `[N, out_channels, H * up, W * up]`."""
+        own = self._noise(noise)
+        return modulated_conv2d(
+            x,
+            self.weight,
+            self.affine(w),
+            up=self.up,
+            resample_filter=self.resample_filter,
+            squared_weight=self.squared_weight,
+            noise=None if own is None else own * self.noise_strength,
+            bias=self.bias,
+            act="lrelu",
+            gain=math.sqrt(2) * gain,
+            clamp=None if self.conv_clamp is None else self.conv_clamp * gain,
+        )
+
+    def _noise(self, noise: Noise | None) -> Tensor | None:
+        if not self.use_noise:
+            return None
+        return self.noise_const if noise is None else noise.get(self.noise_name)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to picture channels, without demodulation."""
+
+    def __init__(self, config: StyleGAN2Config, in_channels: int) -> None:
+        super().__init__()
+        self.conv_clamp = config.conv_clamp
+        self.affine = FullyConnected(config.w_dim, in_channels)
+        self.weight = nn.Parameter(torch.empty(config.img_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.empty(config.img_channels))
+        self.weight_gain = 1 / math.sqrt(in_channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x `[N, in_channels, H, W]` to float32 `[N, img_channels, H, W]`."""
+        styles = self.affine(w) * self.weight_gain
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias, clamp=self.conv_clamp)
+        return y.float()
+
+
+class Skip(nn.Module):
+    """The residual branch of `resnet`: 1x1 convolution, up-sampled by 2."""
+
+    resample_filter: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 1, 1))
+        self.register_buffer("resample_filter", torch.empty(4, 4))
+        self.weight_gain = math.sqrt(0.5 / in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, in_channels, H, W]` to `[N, out_channels, 2 * H, 2 * W]`."""
+        y = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype))
+        return upfirdn2d(y, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0)
+
+
+class SynthesisBlock(nn.Module):
+    """The layers of one resolution."""
+
+    resample_filter: Tensor
+
+    def __init__(self, config: StyleGAN2Config, index: int) -> None:
+        super().__init__()
+        out_channels = config.channels[index]
+        self.is_first, self.is_last = index == 0, index == len(config.channels) - 1
+        self.is_residual = config.architecture == "resnet" and not self.is_first
+        self.has_torgb = config.architecture == "skip" or self.is_last
+        if self.is_first:
+            self.const = nn.Parameter(torch.empty(out_channels, 4, 4))
+        else:
+            self.conv0 = SynthesisLayer(config, index, "conv0", in_channels=config.channels[index - 1], up=2)
+            if config.architecture == "skip":
+                self.register_buffer("resample_filter", torch.empty(4, 4))
+        self.conv1 = SynthesisLayer(config, index, "conv1", in_channels=out_channels, up=1)
+        if self.has_torgb:
+            self.torgb = ToRGB(config, out_channels)
+        if self.is_residual:
+            self.skip = Skip(config.channels[index - 1], out_channels)
+
+    def forward(
+        self, x: Tensor, img: Tensor | None, ws: Tensor, noise: Noise | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """x and the running picture, both at this block's resolution; ws `[N, 2 or 3, w_dim]` are its own."""
+        if self.is_first:
+            x = self.conv1(x, ws[:, 0], noise)
+        else:
+            branch = self.skip(x) if self.is_residual else None
+            x = self.conv0(x, ws[:, 0], noise)
+            x = self.conv1(x, ws[:, 1], noise, gain=math.sqrt(0.5) if self.is_residual else 1.0)
+            x = x if branch is None else x + branch
+        if img is not None:
+            img = upfirdn2d(img, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0)
+        if self.has_torgb:
+            y = self.torgb(x, ws[:, -1])
+            img = y if img is None else img + y
+        return x, img
+
+
+class Synthesis(nn.Module):
+    """ws to picture."""
+
+    def __init__(self, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.resolutions = config.resolutions
+        for index, resolution in enumerate(config.resolutions):
+            self.add_module(f"b{resolution}", SynthesisBlock(config, index))
+
+    def forward(self, ws: Tensor, *, noise: Noise | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+        """ws `[N, num_ws, w_dim]` to float32 `[N, img_channels, H, W]`.
+
+        Args:
+            noise: Maps by name; a layer without one adds no noise, None stands for the stored constants.
+            dtype: Type of the feature maps. Styles, demodulation and the running picture stay float32.
+        """
+        img: Tensor | None = None
+        x = self.get_submodule("b4").get_parameter("const")
+        x = x.to(dtype).expand(len(ws), *x.shape).contiguous(memory_format=torch.channels_last)
+        for index, resolution in enumerate(self.resolutions):
+            # A block's torgb uses the slot that the next block's first convolution uses too.
+            own = ws[:, :2] if index == 0 else ws[:, 2 * index - 1 : 2 * index + 2]
+            x, img = self.get_submodule(f"b{resolution}")(x, img, own, noise)
+        assert img is not None
+        return img
+
+
+class StyleGAN2(nn.Module):
+    """A StyleGAN2 generator."""
+
+    def __init__(self, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.synthesis = Synthesis(config)
+        self.mapping = Mapping(config)
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
+        for module in self.modules():
+            if isinstance(module, SynthesisLayer):
+                module.prepare(dtype)
+
+    def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
+        """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""
+        w = self.mapping(z, c)
+        ws = w[:, None].expand(-1, self.config.num_ws, -1)
+        return truncate(ws, self.mapping.w_avg, psi, cutoff)
+
+    def synthesize(self, ws: Tensor, *, noise: Noise | None, dtype: torch.dtype) -> Tensor:
+        """ws `[N, num_ws, w_dim]` to img; see `Synthesis.forward`."""
+        img: Tensor = self.synthesis(ws, noise=noise, dtype=dtype)
+        return img
+

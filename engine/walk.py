@@ -1,0 +1,227 @@
+"""A walk through latent space: one curve through keyframes per cell of a grid, drawn frame by frame."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from wplus import __version__
+from wplus.interpolation import Curve, Interp, curve
+from wplus.keyframes import Keyframes, MapOptions, Space, map_one, resolve
+from wplus.latents import Latents
+from wplus.media import Picture, grid
+from wplus.sampling import draw
+from wplus.video import open_sink
+
+if TYPE_CHECKING:
+    from wplus.generator import Generator
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkConfig:
+    """How a walk goes from keyframe to keyframe."""
+
+    space: Space | None = None  # None: w, or z where the network has no w
+    interp: Interp | None = (
+        None  # None: spline in w, slerp in z (where it keeps the norm that the network was trained on)
+    )
+    loop: bool = False  # the last keyframe leads back to the first, without a seam
+    w_frames: int = 120  # from one keyframe to the next
+    frames: int | None = None  # of the whole walk, in place of w_frames
+    fps: Fraction | float = 60
+    grid: tuple[int, int] = (1, 1)  # columns, rows: each cell walks through keyframes of its own
+    num_keyframes: int | None = None  # per cell, taking the given ones in turn, again and again; None: given / cells
+    truncation_psi: float = 1
+    truncation_cutoff: int | None = None
+    class_index: int | None = None  # of a conditional network
+    noise_mode: Literal["const", "random", "none"] = "const"  # random: one for each cell, so that nothing flickers
+
+    def __post_init__(self) -> None:
+        if min(self.grid) < 1:
+            raise ValueError(f"grid is {self.grid[0]}x{self.grid[1]}; it needs at least one column and one row.")
+        if self.w_frames < 1 or (self.frames is not None and self.frames < 1):
+            raise ValueError(f"w_frames is {self.w_frames}, frames is {self.frames}; both must be at least 1.")
+        if self.fps <= 0:
+            raise ValueError(f"fps is {self.fps}; it must be positive.")
+
+    @property
+    def map_options(self) -> MapOptions:
+        """The part that turns a z into ws."""
+        return MapOptions(
+            truncation_psi=self.truncation_psi,
+            truncation_cutoff=self.truncation_cutoff,
+            class_index=self.class_index,
+        )
+
+
+def walk(
+    G: "Generator",
+    keyframes: Keyframes,
+    *,
+    output: str | Path,
+    config: WalkConfig | None = None,
+    metadata: bool = True,
+    progress: bool = False,
+    allow_mismatch: bool = False,
+) -> Path:
+    """Writes the walk to `output` (.mp4, .gif, or a folder of PNGs; see `wplus.video.open_sink`) and returns its path.
+
+    Args:
+        keyframes: Seeds, `Latents`, or an array: z `[K, *z_shape]` in a walk through z, `[K, w_dim]` or
+            `[K, num_ws, w_dim]` in a walk through w.
+        metadata: Say in the file how it was made.
+        progress: Show a bar when standard error is a terminal.
+        allow_mismatch: Take `Latents` of another generator.
+
+    Raises:
+        ValueError: the keyframes do not fit the grid, the space or the network; or `output` has an unknown suffix.
+        UnsupportedError: the network has no w, or MP4 is asked for and PyAV is not installed.
+        LatentMismatchError: the latents belong to another generator.
+        ArtifactError: the output cannot be written; nothing of it is left behind.
+    """
+    plan = _plan(G, keyframes, config or WalkConfig(), allow_mismatch)
+    columns, rows = plan.config.grid
+    size = (rows * G.img_shape[0], columns * G.img_shape[1])
+    facts = _facts(plan, keyframes) if metadata else None
+    with open_sink(output, fps=plan.config.fps, size=size, metadata=facts) as sink:
+        for frame in tqdm(_frames(plan), total=len(plan.times), unit="frame", disable=None if progress else True):
+            sink.write(frame)
+    return Path(output)
+
+
+def frames(
+    G: "Generator", keyframes: Keyframes, config: WalkConfig | None = None, *, allow_mismatch: bool = False
+) -> Iterator[Picture]:
+    """The frames of a walk, uint8 `[rows * H, columns * W, C]`, drawn as they are asked for.
+
+    Arguments and errors are those of `walk`; they are checked before this returns.
+    """
+    return _frames(_plan(G, keyframes, config or WalkConfig(), allow_mismatch))
+
+
+def frame_times(keyframes: int, config: WalkConfig) -> NDArray[np.float64]:
+    """When each frame is, in keyframes: an open walk ends on its last keyframe, a loop one step before its first."""
+    spans = keyframes if config.loop else keyframes - 1
+    steps = spans * config.w_frames if config.frames is None else config.frames - (not config.loop)
+    count = steps + (not config.loop)
+    # Multiplied first: a frame that falls on a keyframe falls on it exactly.
+    return np.arange(count, dtype=np.float64) * spans / max(steps, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A walk that has been checked."""
+
+    G: "Generator"
+    config: WalkConfig
+    space: Space
+    interp: Interp
+    curves: list[Curve]  # one per cell
+    shape: tuple[int, ...]  # of one keyframe
+    noise_seeds: list[int]  # one per cell
+    noise: Mapping[str, NDArray[np.float32]] | None
+    times: NDArray[np.float64]
+
+
+def _plan(G: "Generator", keyframes: Keyframes, config: WalkConfig, allow_mismatch: bool) -> _Plan:
+    space: Space = config.space or ("z" if G.family == "plain" else "w")
+    interp: Interp = config.interp or ("spline" if space == "w" else "slerp")
+    points = resolve(G, keyframes, space=space, options=config.map_options, allow_mismatch=allow_mismatch)
+    cells = _cells(len(points), config)
+    # [K, vectors, dim]: an arc turns each w of a W+, and a z as a whole, be it spatial.
+    vectors = points if space == "w" else points.reshape(len(points), 1, -1)
+    seeds = _seeds(keyframes)
+    return _Plan(
+        G=G,
+        config=config,
+        space=space,
+        interp=interp,
+        curves=[curve(vectors[cell], interp=interp, loop=config.loop) for cell in cells],
+        shape=points.shape[1:],
+        noise_seeds=[seeds[cell[0]] if seeds else cell[0] for cell in cells],
+        noise=_noise(keyframes),
+        times=frame_times(len(cells[0]), config),
+    )
+
+
+def _cells(given: int, config: WalkConfig) -> list[list[int]]:
+    """Which keyframes each cell goes through."""
+    columns, rows = config.grid
+    cells = columns * rows
+    each = config.num_keyframes
+    if each is None:
+        if given % cells:
+            raise ValueError(
+                f"{given} keyframes do not divide into the {cells} cells of a {columns}x{rows} grid. "
+                f"Give a multiple of {cells}, or reuse them: --num-keyframes=4."
+            )
+        each = given // cells
+    if each < 2 or given < 1:
+        raise ValueError(
+            f"{given} keyframes and a {columns}x{rows} grid leave {each} per cell; a walk needs 2 or more in each. "
+            "Give more seeds, or reuse them: --num-keyframes=4."
+        )
+    return [[(cell * each + i) % given for i in range(each)] for cell in range(cells)]
+
+
+def _seeds(keyframes: Keyframes) -> list[int] | None:
+    if isinstance(keyframes, Latents) or (isinstance(keyframes, np.ndarray) and keyframes.ndim > 1):
+        return None
+    return [int(seed) for seed in keyframes]
+
+
+def _noise(keyframes: Keyframes) -> Mapping[str, NDArray[np.float32]] | None:
+    noise = keyframes.noise if isinstance(keyframes, Latents) else None
+    if noise and any(len(values) > 1 for values in noise.values()):
+        _log.warning("Each latent brings its own noise, and a walk has one: it uses the network's own.")
+        return None
+    return noise or None
+
+
+def _frames(plan: _Plan) -> Iterator[Picture]:
+    columns, rows = plan.config.grid
+    pictures = draw(plan.G, _rows(plan), noise_mode=plan.config.noise_mode, noise=plan.noise)
+    for _ in plan.times:
+        yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)
+
+
+def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """What `draw` draws: frame by frame, and cell by cell within a frame."""
+    maps = plan.space == "z" and plan.G.family != "plain"
+    for time in plan.times:
+        for at, seed in zip(plan.curves, plan.noise_seeds, strict=True):
+            value = at([time])[0].reshape(plan.shape)
+            yield (map_one(plan.G, value, plan.config.map_options) if maps else value), seed
+
+
+def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
+    G, config = plan.G, plan.config
+    fps = Fraction(config.fps)
+    return {
+        "verb": "walk",
+        "network": G.name,
+        "fingerprint": G.fingerprint,
+        "version": __version__,
+        "seeds": _seeds(keyframes),
+        "space": plan.space,
+        "interp": plan.interp,
+        "loop": config.loop,
+        "w_frames": config.w_frames,
+        "frames": len(plan.times),
+        "fps": fps.numerator if fps.denominator == 1 else float(fps),
+        "grid": f"{config.grid[0]}x{config.grid[1]}",
+        "num_keyframes": config.num_keyframes,
+        "truncation_psi": config.truncation_psi,
+        "truncation_cutoff": config.truncation_cutoff,
+        "class": config.class_index,
+        "noise_mode": config.noise_mode,
+    }
