@@ -15,20 +15,23 @@ class Case:
     name: str
     network: str | StyleGAN2Config  # what `wplus.load` takes, or a network to fill by the random recipe
     batches: tuple[int, ...]
-    rounds: int = 15  # at most; fewer where they would take longer than `seconds`
-    seconds: float = 15.0  # that one batch size may take, warm-up aside
+    quick_batches: tuple[int, ...] = ()  # of a quick run; empty: the case has no place in one
+    rounds: int = 31  # at most; fewer where they would take longer than `seconds`
+    seconds: float = 10.0  # that one batch size may take, warm-up aside
 
 
 CASES: dict[str, Case] = {
     case.name: case
     for case in (
-        Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), seconds=5),
-        Case(name="stylegan2-256", network=stylegan2_config(256, channel_base=16384), batches=(1, 4)),
+        Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), quick_batches=(1, 8), seconds=5),
+        Case(
+            name="stylegan2-256", network=stylegan2_config(256, channel_base=16384), batches=(1, 4), quick_batches=(1,)
+        ),
         Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
     )
 }
 
-_QUICK = ("demo:portraits", "stylegan2-256")
+_QUICK_SECONDS = 4.0
 
 
 def choose_cases(network: str | None, names: tuple[str, ...], batches: tuple[int, ...], *, quick: bool) -> list[Case]:
@@ -42,12 +45,15 @@ def choose_cases(network: str | None, names: tuple[str, ...], batches: tuple[int
     if any(batch < 1 for batch in batches):
         raise ValueError(f"The batches are {', '.join(map(str, batches))}; each must be 1 or more.")
     if network is not None and network not in CASES:
-        chosen = [Case(name=network.replace("\\", "/").rsplit("/", 1)[-1], network=network, batches=(1, 4))]
+        chosen = [Case(name=_file_name(network), network=network, batches=(1, 4), quick_batches=(1,))]
     else:
-        default = _QUICK if quick else tuple(CASES)
-        chosen = [CASES[name] for name in ((network,) if network else names or default)]
+        chosen = [CASES[name] for name in ((network,) if network else names or CASES)]
     if quick:
-        chosen = [replace(case, batches=case.batches[:1], rounds=7, seconds=4) for case in chosen]
+        chosen = [
+            replace(case, batches=case.quick_batches or (1,), seconds=_QUICK_SECONDS)
+            for case in chosen
+            if case.quick_batches or network or names
+        ]
     return [replace(case, batches=batches) for case in chosen] if batches else chosen
 
 
@@ -64,3 +70,7 @@ def read_network(network: str | StyleGAN2Config) -> tuple[Checkpoint, StyleGAN2C
             "NVIDIA's formulation of StyleGAN2 and needs a network of the family stylegan2."
         )
     return checkpoint, checkpoint.config
+
+
+def _file_name(network: str) -> str:
+    return network.replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,8 +1,10 @@
 """Who takes part: what each contestant is, why it may be unable to, and how it is built."""
 
 import shutil
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -67,9 +69,16 @@ def entries(backends: tuple[BackendName, ...], precision: Precision, *, compiled
 
 def unsupported_reasons(entry: Entry) -> list[str]:
     """Why a contestant cannot take part here, in sentences; empty if it can."""
-    if entry.kind == "compiled" and not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
-        return ["torch.compile needs a C++ compiler, and none is installed (on Debian: apt-get install g++)"]
-    return []
+    if entry.kind != "compiled":
+        return []
+    reasons = []
+    if not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
+        reasons.append("torch.compile needs a C++ compiler, and none is installed (Debian: apt-get install g++)")
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        reasons.append(
+            "torch.compile needs Python's headers, and they are missing (Debian: apt-get install python3-dev)"
+        )
+    return reasons
 
 
 def build(entry: Entry, checkpoint: Checkpoint, *, threads: int) -> Contestant:

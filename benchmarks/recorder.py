@@ -63,6 +63,13 @@ class Recorder:
         self.rows.append(row)
         self.samples.append({"key": row.key, "unit": unit, "samples": samples})
 
+    def add_products(self, measured: Sequence[dict[torch.dtype, dict[str, float]]]) -> dict[torch.dtype, float]:
+        """The rows of plain matrix products, GFLOP/s by what computed them; returns the fastest of each dtype."""
+        for dtype, kinds in measured[0].items():
+            for kind in kinds:
+                self.add(kind, dtype, 1, "matrix_product", "GFLOP/s", [rates[dtype][kind] for rates in measured])
+        return {dtype: max(max(rates[dtype].values()) for rates in measured) for dtype in measured[0]}
+
     def add_cell(
         self, cell: Cell, contestants: Sequence[Contestant], flops: int, ceilings: dict[torch.dtype, float]
     ) -> None:
@@ -91,7 +98,7 @@ class Recorder:
 
     def add_throughput(self, cells: Sequence[Cell], contestants: Sequence[Contestant]) -> None:
         """The best batch size of each contestant, each compared with the best of its reference."""
-        best = {c.label: max(cells, key=lambda cell, c=c: _rate(cell, c)) for c in contestants}
+        best = {contestant.label: _best(cells, contestant) for contestant in contestants}
         for contestant in contestants:
             cell, reference = best[contestant.label], _reference(contestant, contestants)
             against = best[reference.label]
@@ -104,6 +111,10 @@ class Recorder:
             columns["psnr_db"] = cell.differences[contestant.label].psnr_db
             name, dtype = contestant.entry.implementation, contestant.dtype
             self.add(name, dtype, cell.batch, "throughput", "images/s", rates, **columns)
+
+
+def _best(cells: Sequence[Cell], contestant: Contestant) -> Cell:
+    return max(cells, key=lambda cell: _rate(cell, contestant))
 
 
 def _rate(cell: Cell, contestant: Contestant) -> float:

@@ -61,7 +61,10 @@ def read_csv(path: str | Path) -> list[Row]:
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return [_parse(line) for line in csv.DictReader(file)]
+            table = csv.DictReader(file)
+            if table.fieldnames != [field.name for field in fields(Row)]:
+                raise ValueError("its columns are others")
+            return [_parse(line) for line in table]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as exc:
         raise ValueError(
             f"{path} is not a table that `wplus bench` wrote: {exc!r}. Give the CSV of an older run."

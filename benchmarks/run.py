@@ -18,7 +18,7 @@ from wplus.benchmarks.loading import time_loading
 from wplus.benchmarks.memory import SamplingTask, SynthesisTask, peak_mib
 from wplus.benchmarks.recorder import Recorder
 from wplus.benchmarks.report import Report
-from wplus.benchmarks.timing import product_ceiling
+from wplus.benchmarks.timing import matrix_products
 from wplus.checkpoints import Checkpoint
 from wplus.config import StyleGAN2Config
 from wplus.latents import seeds_to_z
@@ -77,14 +77,16 @@ def _run_case(case: Case, options: BenchOptions, recorder: Recorder, threads: in
     latents = _fixed_ws(config, checkpoint, max(case.batches))
     with ExitStack() as stack:
         contestants = list(_contestants(options, checkpoint, recorder, stack, threads))
-        ceilings = {dtype: product_ceiling(dtype) for dtype in {c.dtype for c in contestants}}
-        for dtype, ceiling in ceilings.items():
-            recorder.add("torch.mm", dtype, 1, "matrix_product", "GFLOP/s", [ceiling])
+        dtypes = tuple(dict.fromkeys(contestant.dtype for contestant in contestants))
+        products = [{dtype: matrix_products(dtype) for dtype in dtypes}]
         cells: list[Cell] = []
         for batch in case.batches:
             _log.info("benchmark: %s, batch %d", case.name, batch)
             cells.append(time_cell(contestants, latents[:batch], rounds=case.rounds, seconds=case.seconds))
-            recorder.add_cell(cells[-1], contestants, synthesis_flops(config), ceilings)
+        products.append({dtype: matrix_products(dtype) for dtype in dtypes})
+        ceilings = recorder.add_products(products)
+        for cell in cells:
+            recorder.add_cell(cell, contestants, synthesis_flops(config), ceilings)
         recorder.add_throughput(cells, contestants)
     if not options.quick:
         _record_loading(checkpoint, recorder, threads)

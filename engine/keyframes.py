@@ -1,13 +1,15 @@
 """From seeds, z or w to the points that a walk goes through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wplus.errors import UnsupportedError
+from wplus.inputs import one_hot
 from wplus.latents import Latents, check_generator, seeds_to_z
 
 if TYPE_CHECKING:
@@ -28,16 +30,13 @@ class MapOptions:
     class_index: int | None = None  # of a conditional network
 
 
-def map_one(G: "Generator", z: _Array, options: MapOptions) -> _Array:
-    """ws `[num_ws, w_dim]` of one z: always alone, so that a picture does not depend on what else is mapped."""
-    c = None
-    if options.class_index is not None:
-        c = np.zeros((1, G.c_dim), np.float32)
-        c[0, options.class_index] = 1
-    ws: _Array = G.map(z[None], c, truncation_psi=options.truncation_psi, truncation_cutoff=options.truncation_cutoff)[
-        0
-    ]
-    return ws
+def map_each(G: "Generator", latents: Iterable[_Array], options: MapOptions) -> Iterator[_Array]:
+    """ws `[num_ws, w_dim]` of each z, in micro-batches of one size, as sampling does: the same bits in any company."""
+    c = None if options.class_index is None else one_hot(options.class_index, G.c_dim)
+    stream = iter(latents)
+    while chunk := list(islice(stream, G.micro_batch)):
+        padded = np.stack(chunk + chunk[-1:] * (G.micro_batch - len(chunk)))
+        yield from G.map(padded, c, options.truncation_psi, options.truncation_cutoff)[: len(chunk)]
 
 
 def resolve(G: "Generator", keyframes: Keyframes, *, space: Space, options: MapOptions, allow_mismatch: bool) -> _Array:
@@ -48,14 +47,16 @@ def resolve(G: "Generator", keyframes: Keyframes, *, space: Space, options: MapO
         UnsupportedError: the network has no w.
         LatentMismatchError: the latents belong to another generator.
     """
-    if space == "w" and G.family == "plain":
-        raise UnsupportedError(f"{G.name} (family plain) has no space w. Walk in z instead: --space=z.")
+    if space == "w" and not G.has_w:
+        raise UnsupportedError(f"{G.name} (family {G.family}) has no space w. Walk in z instead: --space=z.")
+    if len(keyframes) == 0:
+        raise ValueError("There are 0 keyframes; a walk needs 2 or more. Give seeds (--seeds=0-7) or latents.")
     values, given = _values(G, keyframes, space, allow_mismatch)
     if given == "w":
         _check_w(G, values, space, options)
         return np.broadcast_to(values if values.ndim == 3 else values[:, None], (len(values), G.num_ws, G.w_dim))
     _check_z(G, values, options)
-    return np.stack([map_one(G, z, options) for z in values]) if space == "w" else values
+    return np.stack(list(map_each(G, values, options))) if space == "w" else values
 
 
 def _values(G: "Generator", keyframes: Keyframes, space: Space, allow_mismatch: bool) -> tuple[_Array, Space]:
@@ -90,5 +91,5 @@ def _check_z(G: "Generator", values: _Array, options: MapOptions) -> None:
     if (index is not None) != (G.c_dim > 0) or (index is not None and not 0 <= index < G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
         raise ValueError(f"The class is {index}; {G.name} needs {need}.")
-    if G.family == "plain" and options != MapOptions():
-        raise UnsupportedError(f"{G.name} (family plain) has no truncation. Leave out --trunc and --trunc-cutoff.")
+    if not G.has_w and options != MapOptions():
+        raise UnsupportedError(f"{G.name} (family {G.family}) has no truncation. Leave out --trunc and --trunc-cutoff.")

@@ -3,18 +3,19 @@
 import json
 import logging
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.errors import ArtifactError
+from wplus.errors import ArtifactError, LatentMismatchError, WplusError
 from wplus.files import whole_file
 from wplus.latents import Latents, Space
 
 FORMAT_VERSION = 1
+LATENT_SUFFIXES = (".npz", ".npy", ".pt", ".pth")
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,44 @@ def load_latents(path: str | Path, *, num_ws: int | None = None, latents_as: Spa
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
         raise ArtifactError(f"{path} holds no latents that we can read: {exc}") from exc
     raise ArtifactError(f"{path.name} is not a latent file by its name; .npz, .npy, .pt and .pth are read.")
+
+
+def load_keyframes(paths: Sequence[Path], *, num_ws: int | None, latents_as: Space | None) -> Latents:
+    """The latents of several files, one after the other.
+
+    Raises:
+        ValueError: they do not share space and shape.
+        LatentMismatchError: they belong to different generators.
+    """
+    parts = [load_latents(path, num_ws=num_ws, latents_as=latents_as) for path in paths]
+    first = parts[0]
+    for path, part in zip(paths, parts, strict=True):
+        if part.space != first.space or part.values.shape[1:] != first.values.shape[1:]:
+            raise ValueError(
+                f"{path} has {part.space} of {list(part.values.shape[1:])}; {paths[0]} has {first.space} of "
+                f"{list(first.values.shape[1:])}. Keyframes of one walk need one space and shape."
+            )
+    owners = {part.generator for part in parts if part.generator is not None}
+    if len(owners) > 1:
+        raise LatentMismatchError(f"The keyframes belong to different generators: {', '.join(sorted(owners))}.")
+    return Latents(
+        values=np.concatenate([part.values for part in parts]),
+        space=first.space,
+        generator=next(iter(owners), None),
+        noise=first.noise if len(parts) == 1 else {},
+        truncation_psi=first.truncation_psi,
+    )
+
+
+def is_latent_file(path: Path) -> bool:
+    """Whether a file of such a suffix holds latents, and not a network."""
+    if path.suffix in (".npz", ".npy"):
+        return True
+    try:
+        load_latents(path)
+    except WplusError:
+        return False
+    return True
 
 
 def _from_npz(path: Path, num_ws: int | None, latents_as: Space | None) -> Latents:

@@ -17,7 +17,7 @@ from PIL import Image
 from wplus.background import Background
 from wplus.errors import UnsupportedError
 from wplus.files import make_folder, whole_file
-from wplus.metadata import Metadata, as_exif, as_png_chunk
+from wplus.media_metadata import Metadata, as_exif, as_png_chunk
 
 ImageFormat = Literal["png", "jpg", "webp"]
 OutputFormat = Literal["png", "jpg", "webp", "npy", "zip"]
@@ -31,7 +31,7 @@ def encode_image(picture: Picture, image_format: ImageFormat, metadata: Metadata
 
     Args:
         picture: uint8 `[H, W, C]`; C is 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGBA).
-        metadata: JSON values that say how the picture was made; `wplus.metadata.read_metadata` returns them.
+        metadata: JSON values that say how the picture was made; `wplus.media_metadata.read_metadata` returns them.
 
     Raises:
         UnsupportedError: JPEG is asked of a picture with alpha.

@@ -19,7 +19,7 @@ from wplus.background import Background
 from wplus.errors import ArtifactError
 from wplus.files import make_folder, whole_file
 from wplus.media import Picture, encode_image, to_rgb
-from wplus.metadata import Metadata, as_comment
+from wplus.media_metadata import Metadata, as_comment
 from wplus.pyav import import_av
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def open_sink(
     Args:
         fps: Frames per second.
         size: Height and width of every frame, in pixels.
-        metadata: JSON values that say how the frames were made; `wplus.metadata.read_metadata` returns them.
+        metadata: JSON values that say how the frames were made; `wplus.media_metadata.read_metadata` returns them.
 
     Raises:
         ValueError: another suffix, or a rate or size that is not positive.
@@ -134,7 +134,9 @@ def _gif(path: Path, rate: Fraction, size: tuple[int, int], metadata: Metadata |
             # Delays are whole hundredths of a second. Each frame ends at the nearest: the rate holds on average.
             delay = round((count + 1) * 100 / rate) - round(count * 100 / rate)
             count += 1
-            file.writelines(GifImagePlugin.getdata(_indexed(frame), duration=10 * delay, include_color_table=True))
+            parts = GifImagePlugin.getdata(_indexed(frame), duration=10 * delay, include_color_table=True)
+            file.writelines(parts)
+            parts.clear()  # Pillow holds it in a cycle, until the collector comes by
 
         yield add
         file.write(b";")

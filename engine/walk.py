@@ -1,20 +1,21 @@
 """A walk through latent space: one curve through keyframes per cell of a grid, drawn frame by frame."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from wplus import __version__
+from wplus.inputs import Noise, NoiseMode
 from wplus.interpolation import Curve, Interp, curve
-from wplus.keyframes import Keyframes, MapOptions, Space, map_one, resolve
+from wplus.keyframes import Keyframes, MapOptions, Space, map_each, resolve
 from wplus.latents import Latents
 from wplus.media import Picture, grid
 from wplus.sampling import draw
@@ -43,7 +44,7 @@ class WalkConfig:
     truncation_psi: float = 1
     truncation_cutoff: int | None = None
     class_index: int | None = None  # of a conditional network
-    noise_mode: Literal["const", "random", "none"] = "const"  # random: one for each cell, so that nothing flickers
+    noise_mode: NoiseMode = "const"  # random: one for each cell, so that nothing flickers
 
     def __post_init__(self) -> None:
         if min(self.grid) < 1:
@@ -128,12 +129,15 @@ class _Plan:
     curves: list[Curve]  # one per cell
     shape: tuple[int, ...]  # of one keyframe
     noise_seeds: list[int]  # one per cell
-    noise: Mapping[str, NDArray[np.float32]] | None
+    noise: Noise | None
     times: NDArray[np.float64]
 
 
 def _plan(G: "Generator", keyframes: Keyframes, config: WalkConfig, allow_mismatch: bool) -> _Plan:
-    space: Space = config.space or ("z" if G.family == "plain" else "w")
+    waiting = keyframes.truncation_psi if isinstance(keyframes, Latents) and keyframes.space == "z" else None
+    if waiting is not None and config.truncation_psi == 1:
+        config = replace(config, truncation_psi=waiting)
+    space: Space = config.space or ("w" if G.has_w else "z")
     interp: Interp = config.interp or ("spline" if space == "w" else "slerp")
     points = resolve(G, keyframes, space=space, options=config.map_options, allow_mismatch=allow_mismatch)
     cells = _cells(len(points), config)
@@ -165,7 +169,7 @@ def _cells(given: int, config: WalkConfig) -> list[list[int]]:
                 f"Give a multiple of {cells}, or reuse them: --num-keyframes=4."
             )
         each = given // cells
-    if each < 2 or given < 1:
+    if each < 2:
         raise ValueError(
             f"{given} keyframes and a {columns}x{rows} grid leave {each} per cell; a walk needs 2 or more in each. "
             "Give more seeds, or reuse them: --num-keyframes=4."
@@ -179,7 +183,7 @@ def _seeds(keyframes: Keyframes) -> list[int] | None:
     return [int(seed) for seed in keyframes]
 
 
-def _noise(keyframes: Keyframes) -> Mapping[str, NDArray[np.float32]] | None:
+def _noise(keyframes: Keyframes) -> Noise | None:
     noise = keyframes.noise if isinstance(keyframes, Latents) else None
     if noise and any(len(values) > 1 for values in noise.values()):
         _log.warning("Each latent brings its own noise, and a walk has one: it uses the network's own.")
@@ -196,11 +200,10 @@ def _frames(plan: _Plan) -> Iterator[Picture]:
 
 def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
     """What `draw` draws: frame by frame, and cell by cell within a frame."""
-    maps = plan.space == "z" and plan.G.family != "plain"
-    for time in plan.times:
-        for at, seed in zip(plan.curves, plan.noise_seeds, strict=True):
-            value = at([time])[0].reshape(plan.shape)
-            yield (map_one(plan.G, value, plan.config.map_options) if maps else value), seed
+    points = (at([time])[0].reshape(plan.shape) for time in plan.times for at in plan.curves)
+    maps = plan.space == "z" and plan.G.has_w
+    latents = map_each(plan.G, points, plan.config.map_options) if maps else points
+    return zip(latents, cycle(plan.noise_seeds))
 
 
 def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
@@ -215,8 +218,8 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
         "space": plan.space,
         "interp": plan.interp,
         "loop": config.loop,
-        "w_frames": config.w_frames,
-        "frames": len(plan.times),
+        "w_frames": config.w_frames if config.frames is None else None,
+        "frames": config.frames,
         "fps": fps.numerator if fps.denominator == 1 else float(fps),
         "grid": f"{config.grid[0]}x{config.grid[1]}",
         "num_keyframes": config.num_keyframes,
@@ -224,4 +227,7 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
         "truncation_cutoff": config.truncation_cutoff,
         "class": config.class_index,
         "noise_mode": config.noise_mode,
+        "batch": G.micro_batch,
+        "backend": G.backend,
+        "precision": G.precision,
     }

@@ -74,7 +74,7 @@ def test_a_periodic_curve_does_not_care_where_it_starts() -> None:
 
 
 def test_linear_goes_straight() -> None:
-    middle = interpolate(np.float32([[0, 4], [2, 0]]), [0.25, 0.5], interp="linear", loop=False)
+    middle = interpolate(np.array([[0, 4], [2, 0]], np.float32), [0.25, 0.5], interp="linear", loop=False)
     np.testing.assert_array_equal(middle, [[0.5, 3], [1, 2]])
 
 
@@ -106,7 +106,7 @@ def test_splines_solve_the_equations_that_define_them(count: int, loop: bool) ->
 
 
 def test_slerp_keeps_to_the_arc_and_its_norm_is_linear() -> None:
-    keys = np.float32([[2, 0, 0], [0, 4, 0]])
+    keys = np.array([[2, 0, 0], [0, 4, 0]], np.float32)
     values = interpolate(keys, [1 / 3], interp="slerp", loop=False)[0]
     norm = 2 + 2 / 3
     np.testing.assert_allclose(values, [norm * np.cos(np.pi / 6), norm * np.sin(np.pi / 6), 0], rtol=1e-6)
@@ -128,15 +128,15 @@ def test_slerp_is_continuous_and_of_right_norm_near_equal_and_opposite_vectors(s
 
 
 def test_opposite_vectors_always_turn_the_same_way() -> None:
-    keys = np.float32([[1, 0, 0], [-1, 0, 0]])
+    keys = np.array([[1, 0, 0], [-1, 0, 0]], np.float32)
     half = interpolate(keys, [0.5], interp="slerp", loop=False)[0]
     np.testing.assert_allclose(half, [0, 1, 0], atol=1e-7)
 
 
 def test_slerp_from_and_to_zero_keeps_the_direction() -> None:
-    keys = np.float32([[0, 0], [3, 4], [0, 0], [0, 0]])
+    keys = np.array([[0, 0], [3, 4], [0, 0], [0, 0]], np.float32)
     values = interpolate(keys, [0.5, 1.5, 2.5], interp="slerp", loop=False)
-    np.testing.assert_allclose(values, [[1.5, 2], [1.5, 2], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(values, np.array([[1.5, 2], [1.5, 2], [0, 0]]), rtol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,8 +1,8 @@
 """Facts about walks through latent space, drawn by a generator that is small enough to check by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wplus.errors import ArtifactError, LatentMismatchError, UnsupportedError
+from wplus.generator import Generator
 from wplus.interpolation import Interp, interpolate
 from wplus.keyframes import Keyframes
 from wplus.latents import Latents, seeds_to_z
 from wplus.media import Picture
-from wplus.metadata import read_metadata
+from wplus.media_metadata import read_metadata
 from wplus.walk import WalkConfig, frame_times, frames, walk
 
 MIX = np.random.RandomState(7).randn(4, 6).astype(np.float32)
@@ -25,11 +26,13 @@ class Tiny:
     """A generator of 2 x 5 px: w = z MIX + label, and every picture has one colour."""
 
     family, name, fingerprint, parent = "stylegan2", "tiny.pkl", "wplus1:0123456789abcdef", None
-    z_dim, z_shape, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, (4,), 6, 3, (2, 5), 5, 4
-    noise_shapes: Mapping[str, tuple[int, int]] = {}
+    z_dim, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, 6, 3, (2, 5), 5, 4
+    z_shape: tuple[int, ...] = (4,)
+    has_w, backend, precision = True, "torch", "exact"
 
     def __init__(self, c_dim: int = 0) -> None:
         self.c_dim = c_dim
+        self.noises: list[Any] = []
         self.drawn: list[tuple[NDArray[np.float32], Any]] = []
 
     def map(
@@ -47,27 +50,35 @@ class Tiny:
         return ws
 
     def images(
-        self, ws: NDArray[np.float32], noise_mode: str = "const", noise: Any = None, seeds: Sequence[int] | None = None
+        self, ws: NDArray[np.float32], noise_mode: str = "const", noise: Any = None, seeds: Sequence[int] = ()
     ) -> Picture:
-        seeds = seeds or [0] * len(ws)
+        self.noises.append(noise)
         self.drawn.extend(zip(ws, seeds, strict=True))
         shift = [seed if noise_mode == "random" else 0 for seed in seeds]
         colours = [np.tanh((row.reshape(-1, 1) * PAINT[: row.size]).sum(0) / 9) for row in ws]
         levels = np.stack(colours) * 100 + 128 + np.array(shift)[:, None]
         return np.tile(levels.astype(np.uint8)[:, None, None], (1, *self.img_shape, 1))
 
+    def walked(self, count: int) -> NDArray[np.float32]:
+        """The first latents that were drawn; padding follows them."""
+        return np.stack([ws for ws, _ in self.drawn[:count]])
+
 
 class Plain(Tiny):
     """The same without W, and with a spatial z."""
 
-    family, z_dim, z_shape = "plain", 6, (2, 3, 1)
+    family, has_w, z_dim, z_shape = "plain", False, 6, (2, 3, 1)
 
     def map(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("a plain network does not map")
 
 
+def as_generator(G: Tiny) -> Generator:
+    return cast(Generator, G)
+
+
 def all_frames(G: Tiny, keyframes: Keyframes, **config: Any) -> NDArray[np.uint8]:
-    return np.stack(list(frames(G, keyframes, WalkConfig(**config))))  # type: ignore[arg-type]
+    return np.stack(list(frames(as_generator(G), keyframes, WalkConfig(**config))))
 
 
 def ws_of(G: Tiny, seeds: Sequence[int]) -> NDArray[np.float32]:
@@ -99,7 +110,7 @@ def test_a_walk_in_w_draws_the_curve_through_mapped_seeds(interp: Interp) -> Non
     G = Tiny()
     all_frames(G, [3, 1, 2], interp=interp, w_frames=4)
     curve = interpolate(ws_of(G, [3, 1, 2]), np.arange(9) / 4, interp=interp, loop=False)
-    assert np.stack([ws for ws, _ in G.drawn]).tobytes() == curve.tobytes()
+    assert G.walked(9).tobytes() == curve.tobytes()
 
 
 def test_a_walk_in_z_maps_the_curve_through_z() -> None:
@@ -107,7 +118,7 @@ def test_a_walk_in_z_maps_the_curve_through_z() -> None:
     all_frames(G, [3, 1], space="z", w_frames=4, truncation_psi=0.5)
     curve = interpolate(seeds_to_z([3, 1], 4), np.arange(5) / 4, interp="slerp", loop=False)
     expected = np.concatenate([G.map(z[None], truncation_psi=0.5) for z in curve])
-    np.testing.assert_array_equal(np.stack([ws for ws, _ in G.drawn]), expected)
+    np.testing.assert_array_equal(G.walked(5), expected)
 
 
 def test_the_default_is_a_spline_in_w_and_slerp_in_z() -> None:
@@ -128,7 +139,7 @@ def test_a_frame_does_not_depend_on_the_others(space: str) -> None:
 def test_a_loop_closes_without_a_seam(space: str) -> None:
     G = Tiny()
     all_frames(G, [5, 6, 7], space=space, loop=True, w_frames=40)
-    ws = np.stack([ws for ws, _ in G.drawn])
+    ws = G.walked(120)
     steps = np.linalg.norm(np.roll(ws, -1, axis=0) - ws, axis=(1, 2))
     assert min(steps[-2], steps[0]) * 0.9 < steps[-1] < max(steps[-2], steps[0]) * 1.1
 
@@ -159,7 +170,7 @@ def test_num_keyframes_takes_the_seeds_in_turn() -> None:
 )
 def test_keyframes_that_do_not_fit_the_grid_are_refused(count: int, config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        frames(Tiny(), range(count), WalkConfig(**config))  # type: ignore[arg-type]
+        frames(as_generator(Tiny()), range(count), WalkConfig(**config))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,7 @@ def test_configurations_that_make_no_sense_are_refused(config: dict[str, Any]) -
 def test_random_noise_stays_the_same_within_a_cell() -> None:
     G = Tiny()
     all_frames(G, [9, 2, 5, 4], grid=(2, 1), noise_mode="random", w_frames=3)
-    assert [seed for _, seed in G.drawn] == [9, 5] * 4
+    assert [seed for _, seed in G.drawn] == [9, 5] * 4  # 4 frames: 2 full micro-batches
 
 
 def test_latents_walk_as_the_seeds_that_they_came_from() -> None:
@@ -190,8 +201,8 @@ def test_latents_walk_as_the_seeds_that_they_came_from() -> None:
 def test_latents_of_another_generator_are_refused_unless_allowed() -> None:
     foreign = Latents(values=ws_of(Tiny(), [1, 2]), space="w+", generator="wplus1:ffffffffffffffff")
     with pytest.raises(LatentMismatchError):
-        frames(Tiny(), foreign)  # type: ignore[arg-type]
-    assert next(frames(Tiny(), foreign, allow_mismatch=True)).shape == (2, 5, 3)  # type: ignore[arg-type]
+        frames(as_generator(Tiny()), foreign)
+    assert next(frames(as_generator(Tiny()), foreign, allow_mismatch=True)).shape == (2, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +220,13 @@ def test_keyframes_that_do_not_fit_the_network_are_refused(
     keyframes: Keyframes, config: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        frames(Tiny(), keyframes, WalkConfig(**config))  # type: ignore[arg-type]
+        frames(as_generator(Tiny()), keyframes, WalkConfig(**config))
 
 
 def test_a_conditional_network_needs_a_class_and_uses_it() -> None:
     for index in (None, 3, -1):
         with pytest.raises(ValueError, match=r"needs a class from 0 to 2 \(--class\)"):
-            frames(Tiny(c_dim=3), [0, 1], WalkConfig(class_index=index))  # type: ignore[arg-type]
+            frames(as_generator(Tiny(c_dim=3)), [0, 1], WalkConfig(class_index=index))
     one = all_frames(Tiny(c_dim=3), [0, 1], class_index=1, w_frames=2)
     assert not np.array_equal(one, all_frames(Tiny(c_dim=3), [0, 1], class_index=2, w_frames=2))
 
@@ -224,6 +235,25 @@ def test_truncation_reaches_the_map() -> None:
     G = Tiny()
     all_frames(G, [0, 1], truncation_psi=0.5, truncation_cutoff=1, w_frames=1)
     np.testing.assert_array_equal(G.drawn[0][0] * [[2], [1], [1]], ws_of(G, [0])[0])
+
+
+def test_z_latents_bring_their_truncation() -> None:
+    latents = Latents(values=seeds_to_z([0, 1], 4), space="z", truncation_psi=0.5)
+    for space in ("z", "w"):
+        expected = all_frames(Tiny(), [0, 1], space=space, truncation_psi=0.5, w_frames=2)
+        np.testing.assert_array_equal(all_frames(Tiny(), latents, space=space, w_frames=2), expected)
+
+
+def test_noise_of_latents_is_used_when_it_is_one_for_all(caplog: pytest.LogCaptureFixture) -> None:
+    def noise_seen(maps: int) -> list[Any]:
+        G = Tiny()
+        noise = {"b4.conv1.noise_const": np.zeros((maps, 1, 4, 4), np.float32)}
+        all_frames(G, Latents(values=ws_of(G, [0, 1]), space="w+", noise=noise), w_frames=2)
+        return G.noises
+
+    assert list(noise_seen(1)[0]) == ["b4.conv1.noise_const"]
+    assert noise_seen(2) == [None]
+    assert "the network's own" in caplog.text
 
 
 def test_a_plain_network_walks_in_z_and_turns_it_as_one_vector() -> None:
@@ -236,14 +266,14 @@ def test_a_plain_network_walks_in_z_and_turns_it_as_one_vector() -> None:
 
 def test_a_plain_network_refuses_w_and_truncation() -> None:
     with pytest.raises(UnsupportedError, match=r"tiny\.pkl \(family plain\) has no space w.*--space=z"):
-        frames(Plain(), [0, 1], WalkConfig(space="w"))  # type: ignore[arg-type]
+        frames(as_generator(Plain()), [0, 1], WalkConfig(space="w"))
     with pytest.raises(UnsupportedError, match="no truncation"):
-        frames(Plain(), [0, 1], WalkConfig(truncation_psi=0.5))  # type: ignore[arg-type]
+        frames(as_generator(Plain()), [0, 1], WalkConfig(truncation_psi=0.5))
 
 
 def test_frames_are_drawn_as_they_are_asked_for() -> None:
     G = Tiny()
-    drawing = frames(G, range(4), WalkConfig(grid=(2, 1), w_frames=100_000))  # type: ignore[arg-type]
+    drawing = frames(as_generator(G), range(4), WalkConfig(grid=(2, 1), w_frames=100_000))
     next(drawing)
     assert len(G.drawn) <= 3 * G.micro_batch
 
@@ -253,23 +283,18 @@ def test_a_walk_is_written_and_says_how_it_was_made(
     tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = WalkConfig(grid=(2, 1), w_frames=3, loop=True, fps=25)
-    output = walk(Tiny(), range(4), output=f"{tmp_path}/{name}", config=config, progress=True)  # type: ignore[arg-type]
+    output = walk(as_generator(Tiny()), range(4), output=f"{tmp_path}/{name}", config=config, progress=True)
     said = read_metadata(output / "frame0005.png" if name.endswith("/") else output)
     assert said is not None
-    expected = {"seeds": [0, 1, 2, 3], "grid": "2x1", "loop": True, "fps": 25, "frames": 6, "interp": "spline"}
+    expected = {"seeds": [0, 1, 2, 3], "grid": "2x1", "loop": True, "fps": 25, "w_frames": 3, "interp": "spline"}
     assert expected.items() <= said.items()
     assert (said["fingerprint"], said["network"], said["space"]) == (Tiny.fingerprint, "tiny.pkl", "w")
     assert capfd.readouterr().err == ""  # no bar in a pipe
 
 
 def test_png_frames_are_the_frames_and_metadata_can_be_left_out(tmp_path: Path) -> None:
-    walk(
-        Tiny(),
-        [0, 1],
-        output=f"{tmp_path}/frames/",
-        config=WalkConfig(w_frames=2),
-        metadata=False,  # type: ignore[arg-type]
-    )
+    config = WalkConfig(w_frames=2)
+    walk(as_generator(Tiny()), [0, 1], output=f"{tmp_path}/frames/", config=config, metadata=False)
     for i, picture in enumerate(all_frames(Tiny(), [0, 1], w_frames=2)):
         path = tmp_path / "frames" / f"frame{i:04d}.png"
         np.testing.assert_array_equal(np.asarray(Image.open(path)), picture)
@@ -284,5 +309,5 @@ def test_a_walk_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     G.images = broken  # type: ignore[method-assign]
     with pytest.raises(ArtifactError, match="stop"):
-        walk(G, [0, 1], output=tmp_path / "walk.gif")  # type: ignore[arg-type]
+        walk(as_generator(G), [0, 1], output=tmp_path / "walk.gif")
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _ATTEMPTS = 3
-_PIECE = 2**18
+_PIECE = 2**16  # bytes; of a transfer that breaks off, less than this is lost
 
 
 class _BrokenOff(requests.RequestException):
@@ -39,7 +39,7 @@ def fetch(url: str, *, sha256: str | None = None, cache: Path | None = None) -> 
         ArtifactError: the cache cannot be written.
     """
     _check_scheme(url)
-    folder = cache if cache is not None else _user_cache()
+    folder = cache if cache is not None else cache_folder()
     target = folder / _file_name(url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _check_scheme(url: str) -> None:
     )
 
 
-def _user_cache() -> Path:
+def cache_folder() -> Path:
     return user_cache_path("wplus") / "downloads"
 
 
@@ -128,7 +128,11 @@ def _transfer(url: str, part: Path) -> None:
 def _check_redirect(session: requests.Session, response: requests.Response) -> None:
     location = session.get_redirect_target(response)
     if location is not None:
-        _check_scheme(urljoin(response.url, location))
+        try:
+            _check_scheme(urljoin(response.url, location))
+        except CheckpointError:
+            response.close()
+            raise
 
 
 def _check_answer(response: requests.Response, url: str, part: Path, done: int) -> None:
@@ -179,7 +183,9 @@ def _tag_of(response: requests.Response) -> str:
 
 def _what_is_kept(part: Path) -> str:
     size = part.stat().st_size if part.exists() else 0
-    return f"{size:,} bytes are kept, and the next attempt goes on there." if size else "Nothing was kept."
+    if size and _tag_file(part).exists() and _tag_file(part).read_text():
+        return f"{size:,} bytes are kept, and the next attempt goes on there."
+    return "The next attempt begins again."
 
 
 def _reason(exc: requests.RequestException) -> str:

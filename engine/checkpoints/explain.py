@@ -1,5 +1,6 @@
 """What a file is that no reader takes, in one sentence that says what to do."""
 
+import codecs
 from typing import Any
 
 from wplus.checkpoints.nvidia_pickle import TensorFlowNetwork
@@ -64,4 +65,8 @@ def _describe(content: Any) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head) and b"\x7f" not in head
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # incremental: the head may end inside a character
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text)

@@ -141,7 +141,7 @@ def _complete(tensors: Tensors, config: StyleGAN2Config, file: SourceFile) -> li
 
 
 def _noise_names(config: StyleGAN2Config) -> list[str]:
-    return [f"synthesis.{_place(layer)}.noise_const" for layer in range(-1, config.num_ws - 3)]
+    return [f"synthesis.{_place(layer)}.noise_const" for layer in range(-1, config.num_ws - 2)]
 
 
 def _contents(content: dict[str, Any], used: str) -> list[str]:

@@ -52,8 +52,13 @@ def load_torch_file(path: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as exc:  # on a damaged file torch raises anything, AttributeError and AssertionError included
-        first = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
-        raise CheckpointError(f"The torch file is damaged or cut short: {first[:200]}") from exc
+        raise CheckpointError(f"The torch file is damaged or cut short: {_reason(exc)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    """torch's error in one line, without its advice to load the file with the protection off."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()] or [type(exc).__name__]
+    return next((line for line in lines if "WeightsUnpickler error" in line), lines[0])[:200]
 
 
 def to_float32(name: str, value: Any, *, file_bytes: int) -> NDArray[np.float32]:
@@ -122,6 +127,8 @@ def _globals(reader: Reader, pickles: int) -> Iterator[str]:
                 steps += 1
                 if steps > MAX_OPCODES:
                     raise CheckpointError(f"The torch file takes more than {MAX_OPCODES:,} steps to read.")
+                if opcode.name == "PROTO" and argument != 2:
+                    raise CheckpointError(f"The torch file has pickle protocol {argument}; torch.save writes 2.")
                 if opcode.name == "GLOBAL":
                     yield str(argument)
                 elif opcode.name in ("STACK_GLOBAL", "INST"):

@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from wplus.errors import ArtifactError
 from wplus.media import ImageFormat, encode_image
-from wplus.metadata import read_metadata
+from wplus.media_metadata import read_metadata
 
 PICTURE = np.random.RandomState(0).randint(0, 256, (9, 7, 3)).astype(np.uint8)
 FORMATS: tuple[ImageFormat, ...] = ("png", "jpg", "webp")

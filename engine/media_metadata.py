@@ -2,6 +2,7 @@
 
 import json
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,18 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     ".webp": WebPImagePlugin.WebPImageFile,
     ".gif": GifImagePlugin.GifImageFile,
 }
+# What Image.open itself takes for a damaged file; it is not used because it refuses grids above 180 megapixels.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    TypeError,
+    KeyError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 def as_comment(metadata: Metadata) -> str:
@@ -70,13 +83,13 @@ def read_metadata(path: str | Path) -> dict[str, Any] | None:
         raise ArtifactError(f"{path} is no picture or video of ours; {', '.join(_READERS)} and .mp4 can be read.")
     try:
         return _parse(_mp4_comment(path) if suffix == ".mp4" else _picture_text(_READERS[suffix], path))
-    # What Image.open itself takes for a damaged file; it is not used because it refuses grids above 180 megapixels.
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, KeyError, EOFError, struct.error) as exc:
+    except _DAMAGED as exc:
         raise ArtifactError(f"{path} cannot be read: {exc}.") from exc
 
 
 def _picture_text(reader: type[ImageFile.ImageFile], path: Path) -> object:
-    with reader(path) as image:
+    # Pillow warns of damage, and reads what it can: that is enough.
+    with warnings.catch_warnings(action="ignore"), reader(path) as image:
         if reader is PngImagePlugin.PngImageFile:
             chunk = image.info.get(_PNG_KEY)
             return None if chunk is None else f"{_PREFIX}{chunk}"

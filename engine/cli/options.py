@@ -1,0 +1,94 @@
+"""Options and their parsers that several verbs share."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import click
+
+from wplus.backends import BackendName, Precision
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Numbers(click.ParamType[list[int]]):
+    """`0,1,4-6`: numbers and inclusive ranges."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The list; a part that is neither a number nor a range is a usage error."""
+        if isinstance(value, list):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            if match is None:
+                self.fail(f"{value!r}: {part!r} is neither a number nor a range; write them like 0,1,4-6.", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first or last - first >= 10_000_000 or last >= 2**32:
+                self.fail(f"{value!r}: the range {part!r} runs backwards, or is too long or too high.", param, ctx)
+            numbers.extend(range(first, last + 1))
+        return numbers
+
+
+class GridShape(click.ParamType[tuple[int, int]]):
+    """`4x2`: columns and rows."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The two numbers, both at least 1."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([1-9]\d{0,3})[xX,]([1-9]\d{0,3})", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no grid; write columns and rows like 4x2.", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+def network_options(function: _F) -> _F:
+    """`--network` and how it is run; the verb receives them as `load` arguments by name."""
+    options = [
+        click.option("--network", required=True, help="Checkpoint file, https URL, or demo:portraits."),
+        click.option("--sha256", help="What the network's file must have, 64 hex digits."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
+        click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True),
+        click.option("--precision", type=click.Choice(get_args(Precision)), default="exact", show_default=True),
+        click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: the CPUs it may use]"),
+        click.option("--batch", type=click.IntRange(min=1), help="Pictures at a time.  [default: by resolution]"),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def drawing_options(function: _F) -> _F:
+    """Truncation, class and noise."""
+    options = [
+        click.option("--trunc", "truncation_psi", type=float, default=1.0, show_default=True, help="Truncation psi."),
+        click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
+        click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network."),
+        click.option(
+            "--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True
+        ),
+        click.option("--no-metadata", is_flag=True, help="Do not say in the files how they were made."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def latent_options(function: _F) -> _F:
+    """How latent files are read."""
+    options = [
+        click.option(
+            "--latents-as",
+            type=click.Choice(["z", "w", "w+"]),
+            help="Space of latent files that do not name it.",
+        ),
+        click.option("--allow-mismatch", is_flag=True, help="Draw latents of another generator."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
