@@ -73,4 +73,4 @@ def read_network(network: str | StyleGAN2Config) -> tuple[Checkpoint, StyleGAN2C
 
 
 def _file_name(network: str) -> str:
-    return network.replace("\\", "/").rsplit("/", 1)[-1]
+    return network.replace("\\", "/").rsplit("/", 1)[-1].split("?")[0]

@@ -57,7 +57,7 @@ def compare(old: str | Path | Sequence[Row], new: Sequence[Row]) -> Comparison:
 
 
 def _is_judged(old: Row, new: Row) -> bool:
-    if new.metric in ("rate", "latency", "throughput"):
+    if new.metric in ("rate", "throughput"):
         return old.ratio is not None and new.ratio is not None and new.ratio_note != "reference"
     is_cost = new.metric.startswith("load_") or new.metric == "peak_memory"
     return is_cost and old.machine == new.machine

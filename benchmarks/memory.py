@@ -39,7 +39,7 @@ def peak_mib(task: SynthesisTask | SamplingTask) -> float:
     Raises:
         WplusError: the process failed.
     """
-    command = [sys.executable, "-m", __name__, json.dumps(_to_json(task))]
+    command = [sys.executable, "-c", f"import {__name__} as m; m.perform_and_print()", json.dumps(_to_json(task))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().rsplit("\n", 1)[-1] or f"exit code {done.returncode}"
@@ -63,6 +63,12 @@ def _from_json(values: dict[str, Any]) -> SynthesisTask | SamplingTask:
         assert isinstance(config, StyleGAN2Config)
         network = config
     return SynthesisTask(**values | {"network": network, "entry": Entry(**values["entry"])})
+
+
+def perform_and_print() -> None:
+    """What the fresh process runs: the task in its argument, then its own peak to its output."""
+    _perform(_from_json(json.loads(sys.argv[1])))
+    sys.stdout.write(f"{_own_peak() / _MIB:.1f}\n")
 
 
 def _perform(task: SynthesisTask | SamplingTask) -> None:
@@ -97,8 +103,3 @@ def _own_peak() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-if __name__ == "__main__":
-    _perform(_from_json(json.loads(sys.argv[1])))
-    sys.stdout.write(f"{_own_peak() / _MIB:.1f}\n")

@@ -38,11 +38,18 @@ class StyleGAN2Config:
             f"img_resolution is {resolution}; StyleGAN2 needs a power of two, 4 or more",
         )
         blocks = resolution.bit_length() - 2
-        _need(len(self.channels) == blocks, f"channels has {len(self.channels)} entries; {resolution} px needs {blocks}")
+        _need(
+            len(self.channels) == blocks, f"channels has {len(self.channels)} entries; {resolution} px needs {blocks}"
+        )
         _need(min(self.channels) >= 1, f"channels are {self.channels}; each must be at least 1")
-        _need(self.architecture in get_args(Architecture), f"architecture is {self.architecture!r}; known: skip, orig, resnet")
+        _need(
+            self.architecture in get_args(Architecture),
+            f"architecture is {self.architecture!r}; known: skip, orig, resnet",
+        )
         _need(1 <= self.img_channels <= 4, f"img_channels is {self.img_channels}; 1 to 4 are supported")
-        _need(min(self.z_dim, self.w_dim) >= 1 and self.c_dim >= 0, "z_dim and w_dim must be at least 1, c_dim at least 0")
+        _need(
+            min(self.z_dim, self.w_dim) >= 1 and self.c_dim >= 0, "z_dim and w_dim must be at least 1, c_dim at least 0"
+        )
         _need(self.num_mapping_layers >= 1, f"num_mapping_layers is {self.num_mapping_layers}; at least 1 is needed")
 
     @property
@@ -83,7 +90,10 @@ class DCGANConfig:
     def __post_init__(self) -> None:
         layers = len(self.channels) + 1
         for name in ("strides", "paddings", "kernels", "norms", "biases"):
-            _need(len(getattr(self, name)) == layers, f"{name} has {len(getattr(self, name))} entries; {layers} layers are described")
+            _need(
+                len(getattr(self, name)) == layers,
+                f"{name} has {len(getattr(self, name))} entries; {layers} layers are described",
+            )
         _need(1 <= self.img_channels <= 4, f"img_channels is {self.img_channels}; 1 to 4 are supported")
         size = 1
         for stride, padding, kernel in zip(self.strides, self.paddings, self.kernels, strict=True):
@@ -118,7 +128,7 @@ def config_from_dict(family: str, values: dict[str, Any]) -> Config:
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"the configuration has fields that {family} does not know: {', '.join(unknown)}")
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     try:
         return kind(**plain)
     except TypeError as exc:

@@ -33,7 +33,9 @@ class Finding:
 def examine() -> list[Finding]:
     """Everything that can be found out without a network."""
     return [
-        Finding(subject="wplus", verdict="ok", text=f"{__version__} in Python {platform.python_version()}, {sys.prefix}"),
+        Finding(
+            subject="wplus", verdict="ok", text=f"{__version__} in Python {platform.python_version()}, {sys.prefix}"
+        ),
         *_packages(),
         *_runtimes(),
         *_torch(),
@@ -83,7 +85,9 @@ def _torch() -> Iterator[Finding]:
     elif torch.backends.mps.is_available():
         yield Finding(subject="GPU", verdict="ok", text="Apple's, through mps; not run by us")
     else:
-        yield Finding(subject="GPU", verdict="note", text="none that this torch could use; pictures are drawn on the CPU")
+        yield Finding(
+            subject="GPU", verdict="note", text="none that this torch could use; pictures are drawn on the CPU"
+        )
     capability = torch.backends.cpu.get_cpu_capability()
     fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
     text = f"{capability}; bfloat16 instructions {'are there: --precision=fast uses them' if fast else 'are missing'}"

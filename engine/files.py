@@ -11,7 +11,7 @@ from wplus.errors import ArtifactError
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to, renamed to `path` when the block ends well and removed when it does not.
+    """A temporary name beside `path` to write to: renamed to `path` when the block ends well, removed when it does not.
 
     Missing folders are made. The temporary name keeps the suffix, so that libraries which look at it agree.
 

@@ -31,6 +31,7 @@ class Generator:
         self,
         checkpoint: Checkpoint,
         *,
+        name: str | None = None,
         device: str = "auto",
         backend: BackendName = "auto",
         precision: Precision = "exact",
@@ -41,6 +42,7 @@ class Generator:
         check_options(backend, precision, threads, batch)
         self.config: Config = checkpoint.config
         self.provenance: Provenance = checkpoint.provenance
+        self.name = name or checkpoint.provenance.source  # without folders: pictures carry it
         self.fingerprint = fingerprint(checkpoint.config, checkpoint.tensors)
         self.micro_batch = batch or default_micro_batch(checkpoint.config)
         self.threads = threads or usable_cpus()
@@ -56,13 +58,8 @@ class Generator:
 
     @property
     def family(self) -> str:
-        """"stylegan2" or "plain"."""
+        """ "stylegan2" or "plain"."""
         return self.config.family
-
-    @property
-    def name(self) -> str:
-        """Where it came from: a file name or URL, without folders."""
-        return self.provenance.source
 
     @property
     def parent(self) -> str | None:
@@ -137,8 +134,13 @@ class Generator:
         return self._running.device
 
     @property
+    def dtype(self) -> str:
+        """Type of the feature maps: "float32", or what "fast" chose."""
+        return self._running.dtype
+
+    @property
     def precision(self) -> Precision:
-        """"exact" or "fast"."""
+        """ "exact" or "fast"."""
         return self._running.precision
 
     def __repr__(self) -> str:
@@ -265,8 +267,8 @@ class Generator:
     def _running(self) -> Backend:
         if os.getpid() != self._pid:
             raise WplusError(
-                f"This Generator belongs to the process {self._pid} and was carried into {os.getpid()} by a fork, where "
-                "its threads do not exist. Load it in the new process, or start processes with the method spawn."
+                f"This Generator belongs to the process {self._pid} and was carried into {os.getpid()} by a fork, "
+                "where its threads do not exist. Load it in the new process, or start processes with the method spawn."
             )
         if self._backend is None:
             raise WplusError(f"This Generator ({self.name}) is closed. Load it again.")

@@ -56,13 +56,12 @@ def check_shape(name: str, array: Array, expected: tuple[int, ...], *, owner: _N
 
 def per_sample(name: str, value: float | Array, count: int, dtype: type[Any]) -> Array:
     """One number, or `[N]` of them, as `[N]`."""
-    if not hasattr(value, "shape"):
-        value = np.asarray(value)
-    if value.ndim == 0:
-        return np.full(count, float(value)).astype(dtype)
-    if tuple(value.shape) != (count,):
-        raise ValueError(f"{name} is {list(value.shape)}; one number, or [{count}] for {count} samples, is needed.")
-    return value.astype(dtype) if isinstance(value, np.ndarray) else value
+    values: Array = value if hasattr(value, "shape") else np.asarray(value)
+    if values.ndim == 0:
+        return np.full(count, float(values)).astype(dtype)
+    if tuple(values.shape) != (count,):
+        raise ValueError(f"{name} is {list(values.shape)}; one number, or [{count}] for {count} samples, is needed.")
+    return values.astype(dtype) if isinstance(values, np.ndarray) else values
 
 
 def labels(c: Array | None, count: int, c_dim: int) -> Array | None:
@@ -133,9 +132,13 @@ def merge_noise(
         maps.update({name: value[None, None] for name, value in constants.items()})
     for name, value in given.items():
         if name not in shapes:
-            raise ValueError(f"noise has {name!r}, which is no layer of this generator; {', '.join(shapes) or 'none'} are.")
+            raise ValueError(
+                f"noise has {name!r}, which is no layer of this generator; {', '.join(shapes) or 'none'} are."
+            )
         wanted = [(count, 1, *shapes[name]), (1, 1, *shapes[name])]
         if tuple(value.shape) not in wanted:
-            raise ValueError(f"noise[{name!r}] is {list(value.shape)}; {list(wanted[0])} or {list(wanted[1])} is needed.")
+            raise ValueError(
+                f"noise[{name!r}] is {list(value.shape)}; {list(wanted[0])} or {list(wanted[1])} is needed."
+            )
         maps[name] = value
     return maps

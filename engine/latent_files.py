@@ -45,9 +45,9 @@ def save_latents(latents: Latents, path: str | Path) -> None:
 def load_latents(path: str | Path, *, num_ws: int | None = None, latents_as: Space | None = None) -> Latents:
     """Reads a latent file.
 
-    Ours, NVIDIA's `projected_w.npz` (key `w`), TensorFlow's `dlatents.npz`, `.npy` and `.pt` with `[1, L, D]`, `[L, D]`,
-    `[N, L, D]` or `[N, D]`, and rosinality's projections. Three axes are W+. Two are one W+ where the first is `num_ws`
-    long (and a log line says so), else N w's.
+    Ours, NVIDIA's `projected_w.npz` (key `w`), TensorFlow's `dlatents.npz`, `.npy` and `.pt` with `[1, L, D]`,
+    `[L, D]`, `[N, L, D]` or `[N, D]`, and rosinality's projections. Three axes are W+. Two are one W+
+    where the first is `num_ws` long (and a log line says so), else N w's.
 
     Args:
         num_ws: Style inputs of the generator that the latents are for.

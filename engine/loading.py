@@ -4,6 +4,7 @@ from pathlib import Path
 
 from wplus.backends import BackendName, Precision
 from wplus.checkpoints import read_checkpoint
+from wplus.checkpoints.download import without_query
 from wplus.generator import Generator
 
 
@@ -35,6 +36,7 @@ def load(
     """
     generator = Generator(
         read_checkpoint(source, sha256=sha256),
+        name=display_name(source),
         device=device,
         backend=backend,
         precision=precision,
@@ -51,6 +53,14 @@ def load(
     }
     generator.reload = (_reload, (str(source), options))
     return generator
+
+
+def display_name(source: str | Path) -> str:
+    """What a picture may say of where its network came from: no folders, and no keys in a URL."""
+    text = str(source)
+    if "://" in text:
+        return without_query(text)
+    return text if text.startswith("demo:") else Path(text).name
 
 
 def _reload(source: str, options: dict[str, object]) -> Generator:

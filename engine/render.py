@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from wplus import __version__
+from wplus.files import whole_file
 from wplus.generator import Generator
 from wplus.inputs import NoiseMode, one_hot
 from wplus.latents import Latents, mix
 from wplus.media import ImageWriter, OutputFormat, Picture, encode_image, grid
-from wplus.files import whole_file
 from wplus.sampling import draw
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,9 @@ def render_mix(
     _write_grid(sheet, (len(columns) + 1, len(rows) + 1), config, facts)
 
 
-def _ws_of_seeds(G: Generator, seeds: Sequence[int], c: NDArray[np.float32] | None, config: RenderConfig) -> NDArray[np.float32]:
+def _ws_of_seeds(
+    G: Generator, seeds: Sequence[int], c: NDArray[np.float32] | None, config: RenderConfig
+) -> NDArray[np.float32]:
     batches = G.sample(seeds, c, config.truncation_psi, config.truncation_cutoff)
     return np.concatenate([batch.latents.values for batch in batches])
 

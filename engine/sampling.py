@@ -115,5 +115,3 @@ def _rows(c: Array, start: int, count: int, size: int) -> Array:
     if len(part) < count:
         raise ValueError(f"c has {len(c)} rows, and there are more seeds than that; give one row for all, or one each.")
     return np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
-
-

@@ -16,6 +16,7 @@ class Backend(Protocol):
     name: str
     device: str
     precision: Precision
+    dtype: str  # of the feature maps: "float32", "bfloat16", "float16"
 
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Array:
         """z `[N, z_dim]`, c `[N, c_dim]` or None, psi `[N]`, cutoff `[N]` int64 to ws `[N, num_ws, w_dim]`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,19 +35,23 @@ class EagerBackend:
         self.threads = threads
         self._dtype = torch.float32 if precision == "exact" else _fast_dtype(self._device)
         self.dtype = str(self._dtype).removeprefix("torch.")
-        network.to(self._device).prepare(self._dtype)
-        self._network: Any = network
+        self._network = cast(Any, network)
+        self._network.to(self._device)
+        self._network.prepare(self._dtype)
 
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Tensor:
         """See `Backend.map`."""
         with self._ready(z, c):
-            return self._network.map(self._tensor(z), None if c is None else self._tensor(c), *map(self._tensor, (psi, cutoff)))
+            label = None if c is None else self._tensor(c)
+            ws: Tensor = self._network.map(self._tensor(z), label, self._tensor(psi), self._tensor(cutoff))
+            return ws
 
     def synthesize(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
         """See `Backend.synthesize`."""
         maps = None if noise is None else {name: self._tensor(value) for name, value in noise.items()}
         with self._ready(latents, *(noise or {}).values()):
-            return self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype)
+            img: Tensor = self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype)
+            return img
 
     def images(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
         """See `Backend.images`."""
@@ -87,7 +91,9 @@ def _choose_device(name: str) -> torch.device:
         raise ValueError(f"device is {name!r}; known: auto, {', '.join(available)}, cuda:1 ...") from exc
     if not available.get(device.type, False):
         there = ", ".join(kind for kind, is_there in available.items() if is_there)
-        raise UnsupportedError(f"The device {name} is not available to this PyTorch ({torch.__version__}); it has {there}.")
+        raise UnsupportedError(
+            f"The device {name} is not available to this PyTorch ({torch.__version__}); it has {there}."
+        )
     return device
 
 

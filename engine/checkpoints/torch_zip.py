@@ -2,6 +2,7 @@
 
 import argparse
 import pickletools
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from wplus.checkpoints.pickle_machine import MAX_OPCODES
 from wplus.checkpoints.safe_pickle import Reader
 from wplus.errors import CheckpointError, UnsupportedError
 
+_SAFE_GLOBALS = threading.Lock()  # torch's list of them is one for the whole process
 _MAX_ENTRIES = 100_000
 _MAX_EXPANSION = 4  # torch stores uncompressed; a file that somebody zipped again shrinks a little
 _MAX_PICKLE = 2**26  # bytes of the index of a zip; real ones take some kilobytes
@@ -49,7 +51,7 @@ def load_torch_file(path: Path) -> Any:
     except ImportError as exc:
         raise UnsupportedError("Reading a .pt file needs torch: pip install 'wplus[torch]'.") from exc
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with _SAFE_GLOBALS, torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as exc:  # on a damaged file torch raises anything, AttributeError and AssertionError included
         raise CheckpointError(f"The torch file is damaged or cut short: {_reason(exc)}") from exc

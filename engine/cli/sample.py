@@ -79,6 +79,8 @@ def _one_task(options: dict[str, Any]) -> None:
     }[tasks[0]]
     for name in unused:
         if given(name) is not click.core.ParameterSource.DEFAULT:
-            flag = {"truncation_psi": "trunc", "truncation_cutoff": "trunc-cutoff", "class_index": "class"}.get(name, name)
+            flag = {"truncation_psi": "trunc", "truncation_cutoff": "trunc-cutoff", "class_index": "class"}.get(
+                name, name
+            )
             task = tasks[0].replace("_", "-")
             click.echo(f"Note: --{flag.replace('_', '-')} has no effect together with --{task}.", err=True)

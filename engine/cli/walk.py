@@ -18,7 +18,9 @@ from wplus.cli.options import GridShape, Numbers, drawing_options, latent_option
     help="Latent file with keyframes; may be given several times.",
 )
 @click.option("--output", required=True, help="walk.mp4, walk.gif, or a folder.")
-@click.option("--w-frames", type=click.IntRange(min=1), default=120, show_default=True, help="Frames between keyframes.")
+@click.option(
+    "--w-frames", type=click.IntRange(min=1), default=120, show_default=True, help="Frames between keyframes."
+)
 @click.option("--frames", type=click.IntRange(min=1), help="Frames in all, in place of --w-frames.")
 @click.option("--fps", type=float, default=60, show_default=True, help="Frames per second.")
 @click.option(

@@ -38,6 +38,8 @@ class Mapping(nn.Module):
     Source: Karras et al. 2019 (StyleGAN), section 2; label embedding: Karras et al. 2020 (ADA).
     """
 
+    w_avg: Tensor
+
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
         embed = config.embed_features or config.w_dim

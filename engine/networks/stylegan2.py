@@ -128,9 +128,7 @@ class SynthesisBlock(nn.Module):
         if self.is_residual:
             self.skip = Skip(config.channels[index - 1], out_channels)
 
-    def forward(
-        self, x: Tensor, img: Tensor | None, ws: Tensor, noise: Noise | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, img: Tensor | None, ws: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor | None]:
         """x and the running picture, both at this block's resolution; ws `[N, 2 or 3, w_dim]` are its own."""
         if self.is_first:
             x = self.conv1(x, ws[:, 0], noise)
@@ -164,8 +162,8 @@ class Synthesis(nn.Module):
             dtype: Type of the feature maps. Styles, demodulation and the running picture stay float32.
         """
         img: Tensor | None = None
-        x = self.get_submodule("b4").get_parameter("const")
-        x = x.to(dtype).expand(len(ws), *x.shape).contiguous(memory_format=torch.channels_last)
+        const = self.get_submodule("b4").get_parameter("const")
+        x = const.to(dtype).expand(len(ws), *const.shape).contiguous(memory_format=torch.channels_last)
         for index, resolution in enumerate(self.resolutions):
             # A block's torgb uses the slot that the next block's first convolution uses too.
             own = ws[:, :2] if index == 0 else ws[:, 2 * index - 1 : 2 * index + 2]
@@ -199,4 +197,3 @@ class StyleGAN2(nn.Module):
         """ws `[N, num_ws, w_dim]` to img; see `Synthesis.forward`."""
         img: Tensor = self.synthesis(ws, noise=noise, dtype=dtype)
         return img
-

@@ -17,6 +17,8 @@ def test_all_cases_run_unless_some_are_named() -> None:
 def test_a_network_of_the_users_is_a_case_by_its_file_name() -> None:
     (case,) = choose_cases("folder/mine.pkl", (), (3,), quick=False)
     assert (case.name, case.network, case.batches) == ("mine.pkl", "folder/mine.pkl", (3,))
+    (case,) = choose_cases("https://host/mine.pkl?token=1", (), (), quick=True)
+    assert case.name == "mine.pkl"
 
 
 def test_quick_leaves_the_large_network_out() -> None:

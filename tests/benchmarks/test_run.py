@@ -34,6 +34,17 @@ def test_a_run_writes_every_measurement(network: str, tmp_path: Path) -> None:
     assert not compare(out, report.rows).is_worse
 
 
+def test_a_whole_run_measures_loading_and_memory_too(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wplus.benchmarks.run.peak_mib", lambda task: 10.0 if isinstance(task, SynthesisTask) else 20.0)
+    report = run_bench(BenchOptions(network=network, batches=(1,), threads=1, sampling_memory=True))
+    medians = {(row.case, row.metric, row.implementation): row.median for row in report.rows}
+    assert medians["tiny.safetensors", "load_safetensors", "wplus.load"] < 5
+    assert medians["tiny.safetensors", "load_pkl", "wplus.load"] < 5
+    assert medians["tiny.safetensors", "peak_memory", "nvidia-formulation eager"] == 10
+    assert medians["demo:portraits, 100 seeds", "peak_memory", "wplus torch"] == 20
+    assert medians["demo:portraits, 10000 seeds", "peak_memory", "wplus torch"] == 20
+
+
 def test_half_precision_is_compared_in_both_types(network: str) -> None:
     report = run_bench(BenchOptions(network=network, batches=(1,), quick=True, threads=1, precision="fast"))
     (ours,) = [row for row in report.rows if row.metric == "rate" and row.implementation == "wplus torch"]
