@@ -1,0 +1,69 @@
+"""What all tests share: poisoned memory, data, and small generators."""
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import wplus
+from wplus.benchmarks.random_networks import random_checkpoint
+from wplus.checkpoints import Checkpoint
+from wplus.config import StyleGAN2Config
+from wplus.generator import Generator
+
+_WHEELS = Path(os.environ.get("WPLUS_TEST_WHEELS", Path(__file__).parents[1] / ".cache" / "wheels"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _poisoned_memory() -> Iterator[None]:
+    """torch.empty gives NaN, so that reading what nobody wrote shows."""
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> StyleGAN2Config:
+    """16 px, 8 channels."""
+    return StyleGAN2Config(
+        z_dim=16, c_dim=0, w_dim=16, img_resolution=16, img_channels=3, channels=(8, 8, 8), num_mapping_layers=2
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_config: StyleGAN2Config) -> Checkpoint:
+    """Random weights; noise strengths, biases and w_avg are not zero."""
+    return random_checkpoint(tiny_config)
+
+
+@pytest.fixture
+def tiny(tiny_checkpoint: Checkpoint) -> Iterator[Generator]:
+    """A generator of 16 px."""
+    with Generator(tiny_checkpoint, device="cpu", batch=4) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Generator]:
+    """demo:portraits."""
+    with wplus.load("demo:portraits", device="cpu") as generator:
+        yield generator
+
+
+@pytest.fixture(scope="session")
+def dcgan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The face weights in the wheel of gan-face-generate 1.1.1 (MIT), which `make test` downloads."""
+    wheels = sorted(_WHEELS.glob("gan_face_generate-1.1.1-*.whl"))
+    if not wheels:
+        pytest.skip(f"gan-face-generate's wheel is not in {_WHEELS}: `make test` could not download it")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        return Path(wheel.extract("gan_face_generate/weights.tar", tmp_path_factory.mktemp("dcgan")))
