@@ -43,10 +43,10 @@ def check_shape(name: str, array: Array, expected: tuple[int, ...], *, owner: _N
     if shape[1:] != expected or len(shape) == 0:
         need = f"[N, {', '.join(map(str, expected))}]"
         hint = ""
-        if name == "ws" and shape[1:] == expected[1:]:
+        if shape == expected:
+            hint = f"\nThis is one latent without a batch axis: pass {name}[None]."
+        elif name == "ws" and shape[1:] == expected[1:]:
             hint = f"\nFor one w per image, call latents.broadcast(w, num_ws={expected[0]})."
-        elif name == "ws" and shape == expected:
-            hint = "\nThis is one latent without a batch axis: pass ws[None]."
         raise ValueError(
             f"{name} is {list(shape)}; this generator ({owner.family}, {owner.img_resolution} px) needs {need}.{hint}"
         )

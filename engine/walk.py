@@ -1,7 +1,8 @@
 """A walk through latent space: one curve through keyframes per cell of a grid, drawn frame by frame."""
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import cycle, islice
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from wplus import __version__
 from wplus.inputs import Noise, NoiseMode
 from wplus.interpolation import Curve, Interp, curve
 from wplus.keyframes import Keyframes, MapOptions, Space, map_each, resolve
 from wplus.latents import Latents
 from wplus.media import Picture, grid
+from wplus.recipe import recipe
 from wplus.sampling import draw
 from wplus.video import open_sink
 
@@ -51,7 +52,7 @@ class WalkConfig:
             raise ValueError(f"grid is {self.grid[0]}x{self.grid[1]}; it needs at least one column and one row.")
         if self.w_frames < 1 or (self.frames is not None and self.frames < 1):
             raise ValueError(f"w_frames is {self.w_frames}, frames is {self.frames}; both must be at least 1.")
-        if self.fps <= 0:
+        if not 0 < self.fps < math.inf:
             raise ValueError(f"fps is {self.fps}; it must be positive.")
 
     @property
@@ -71,6 +72,7 @@ def walk(
     output: str | Path,
     config: WalkConfig | None = None,
     metadata: bool = True,
+    facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
 ) -> Path:
@@ -80,6 +82,7 @@ def walk(
         keyframes: Seeds, `Latents`, or an array: z `[K, *z_shape]` in a walk through z, `[K, w_dim]` or
             `[K, num_ws, w_dim]` in a walk through w.
         metadata: Say in the file how it was made.
+        facts: What it is to say besides, such as which files the keyframes are from.
         progress: Show a bar when standard error is a terminal.
         allow_mismatch: Take `Latents` of another generator.
 
@@ -92,8 +95,8 @@ def walk(
     plan = _plan(G, keyframes, config or WalkConfig(), allow_mismatch)
     columns, rows = plan.config.grid
     size = (rows * G.img_shape[0], columns * G.img_shape[1])
-    facts = _facts(plan, keyframes) if metadata else None
-    with open_sink(output, fps=plan.config.fps, size=size, metadata=facts) as sink:
+    said = _facts(plan, keyframes) | dict(facts or {}) if metadata else None
+    with open_sink(output, fps=plan.config.fps, size=size, metadata=said) as sink:
         for frame in tqdm(_frames(plan), total=len(plan.times), unit="frame", disable=None if progress else True):
             sink.write(frame)
     return Path(output)
@@ -207,13 +210,9 @@ def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
 
 
 def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
-    G, config = plan.G, plan.config
+    config = plan.config
     fps = Fraction(config.fps)
-    return {
-        "verb": "walk",
-        "network": G.name,
-        "fingerprint": G.fingerprint,
-        "version": __version__,
+    facts = {
         "seeds": _seeds(keyframes),
         "space": plan.space,
         "interp": plan.interp,
@@ -227,7 +226,5 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
         "truncation_cutoff": config.truncation_cutoff,
         "class": config.class_index,
         "noise_mode": config.noise_mode,
-        "batch": G.micro_batch,
-        "backend": G.backend,
-        "precision": G.precision,
     }
+    return recipe(plan.G, "walk", facts)

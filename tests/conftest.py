@@ -3,8 +3,10 @@
 import os
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,6 +51,22 @@ def tiny_checkpoint(tiny_config: StyleGAN2Config) -> Checkpoint:
 def tiny(tiny_checkpoint: Checkpoint) -> Iterator[Generator]:
     """A generator of 16 px."""
     with Generator(tiny_checkpoint, device="cpu", batch=4) as generator:
+        yield generator
+
+
+@pytest.fixture
+def conditional(tiny_config: StyleGAN2Config) -> Iterator[Generator]:
+    """A generator of 16 px and 3 classes."""
+    config = replace(tiny_config, c_dim=3)
+    checkpoint = random_checkpoint(replace(config, c_dim=0))
+    random = np.random.RandomState(1)
+    label_layers = {
+        "mapping.embed.weight": random.randn(config.w_dim, 3),
+        "mapping.embed.bias": random.randn(config.w_dim),
+        "mapping.fc0.weight": random.randn(config.w_dim, config.z_dim + config.w_dim) * 100,
+    }
+    tensors = checkpoint.tensors | {name: value.astype(np.float32) for name, value in label_layers.items()}
+    with Generator(replace(checkpoint, config=config, tensors=tensors), device="cpu", batch=2) as generator:
         yield generator
 
 

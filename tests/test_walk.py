@@ -28,7 +28,7 @@ class Tiny:
     family, name, fingerprint, parent = "stylegan2", "tiny.pkl", "wplus1:0123456789abcdef", None
     z_dim, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, 6, 3, (2, 5), 5, 4
     z_shape: tuple[int, ...] = (4,)
-    has_w, backend, precision = True, "torch", "exact"
+    has_w, backend, device, precision, threads = True, "torch", "cpu", "exact", 1
 
     def __init__(self, c_dim: int = 0) -> None:
         self.c_dim = c_dim

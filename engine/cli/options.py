@@ -1,7 +1,10 @@
 """Options and their parsers that several verbs share."""
 
+import math
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
@@ -9,6 +12,8 @@ import click
 from wplus.backends import BackendName, Precision
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+_MOST_NUMBERS = 10_000_000
 
 
 class Numbers(click.ParamType[list[int]]):
@@ -22,12 +27,16 @@ class Numbers(click.ParamType[list[int]]):
             return value
         numbers: list[int] = []
         for part in str(value).split(","):
-            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", part, re.ASCII)
             if match is None:
-                self.fail(f"{value!r}: {part!r} is neither a number nor a range; write them like 0,1,4-6.", param, ctx)
+                self.fail(f"{part!r} is neither a number nor a range; write them like 0,1,4-6.", param, ctx)
             first, last = int(match[1]), int(match[2] or match[1])
-            if last < first or last - first >= 10_000_000 or last >= 2**32:
-                self.fail(f"{value!r}: the range {part!r} runs backwards, or is too long or too high.", param, ctx)
+            if last < first:
+                self.fail(f"the range {part!r} runs backwards.", param, ctx)
+            if last >= 2**32:
+                self.fail(f"{part!r} is too high; {2**32 - 1} is the highest.", param, ctx)
+            if len(numbers) + last - first >= _MOST_NUMBERS:
+                self.fail(f"there are more than {_MOST_NUMBERS:,} numbers; ask for them in parts.", param, ctx)
             numbers.extend(range(first, last + 1))
         return numbers
 
@@ -41,10 +50,36 @@ class GridShape(click.ParamType[tuple[int, int]]):
         """The two numbers, both at least 1."""
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"([1-9]\d{0,3})[xX,]([1-9]\d{0,3})", str(value))
+        match = re.fullmatch(r"([1-9]\d{0,3})[xX]([1-9]\d{0,3})", str(value), re.ASCII)
         if match is None:
             self.fail(f"{value!r} is no grid; write columns and rows like 4x2.", param, ctx)
         return int(match[1]), int(match[2])
+
+
+class FiniteNumber(click.ParamType[float]):
+    """A number that is neither NaN nor infinite."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class UserPath(click.ParamType[Path]):
+    """A path in which `~` is the user's folder: shells leave it alone in `--outdir=~/out`."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
+        """The path."""
+        return Path(os.path.expanduser(value))  # noqa: PTH111 (Path's own raises where there is no such user)
 
 
 def network_options(function: _F) -> _F:
@@ -66,7 +101,7 @@ def network_options(function: _F) -> _F:
 def drawing_options(function: _F) -> _F:
     """Truncation, class and noise."""
     options = [
-        click.option("--trunc", "truncation_psi", type=float, default=1.0, show_default=True, help="Truncation psi."),
+        click.option("--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="psi."),
         click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
         click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network."),
         click.option(
@@ -82,13 +117,26 @@ def drawing_options(function: _F) -> _F:
 def latent_options(function: _F) -> _F:
     """How latent files are read."""
     options = [
-        click.option(
-            "--latents-as",
-            type=click.Choice(["z", "w", "w+"]),
-            help="Space of latent files that do not name it.",
-        ),
-        click.option("--allow-mismatch", is_flag=True, help="Draw latents of another generator."),
+        click.option("--latents-as", type=click.Choice(["z", "w", "w+"]), help="Space of files that do not name it."),
+        click.option("--allow-mismatch", is_flag=True, help="Draw latents of another generator, with a warning."),
     ]
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def drop_idle(options: dict[str, Any], reasons: dict[str, str]) -> None:
+    """Says which of the options given have no effect, and sets them back to their defaults.
+
+    Args:
+        options: The verb's, by name.
+        reasons: Why an option has none, by name.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        if param.name not in reasons:
+            continue
+        default = param.type_cast_value(context, param.get_default(context))
+        if options[param.name] != default:
+            click.echo(f"Note: {param.opts[0]} has no effect: {reasons[param.name]}.", err=True)
+            options[param.name] = default

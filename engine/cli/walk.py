@@ -1,11 +1,20 @@
 """`wplus walk`: a walk through latent space as MP4, GIF or PNGs."""
 
-from pathlib import Path
+import os
 from typing import Any
 
 import click
 
-from wplus.cli.options import GridShape, Numbers, drawing_options, latent_options, network_options
+from wplus.cli.options import (
+    FiniteNumber,
+    GridShape,
+    Numbers,
+    UserPath,
+    drawing_options,
+    drop_idle,
+    latent_options,
+    network_options,
+)
 
 
 @click.command()
@@ -13,16 +22,19 @@ from wplus.cli.options import GridShape, Numbers, drawing_options, latent_option
 @click.option("--seeds", type=Numbers(), help="Seeds of the keyframes, such as 0-7.")
 @click.option(
     "--latents",
-    type=click.Path(path_type=Path),
+    "--projected-w",
+    "latents",
+    type=UserPath(),
     multiple=True,
     help="Latent file with keyframes; may be given several times.",
 )
-@click.option("--output", required=True, help="walk.mp4, walk.gif, or a folder.")
+@click.argument("files", metavar="[LATENTS]...", type=UserPath(), nargs=-1)
+@click.option("--output", required=True, help="walk.mp4, walk.gif, or a folder for numbered PNGs.")
 @click.option(
     "--w-frames", type=click.IntRange(min=1), default=120, show_default=True, help="Frames between keyframes."
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Frames in all, in place of --w-frames.")
-@click.option("--fps", type=float, default=60, show_default=True, help="Frames per second.")
+@click.option("--fps", type=FiniteNumber(), default=60.0, show_default=True, help="Frames per second.")
 @click.option(
     "--interp",
     type=click.Choice(["linear", "slerp", "spline"]),
@@ -35,45 +47,42 @@ from wplus.cli.options import GridShape, Numbers, drawing_options, latent_option
 @drawing_options
 @latent_options
 def command(**options: Any) -> None:
-    """Walk through latent space from keyframe to keyframe.
+    """Walk through latent space from keyframe to keyframe, given as --seeds or as latent files.
 
     \b
     wplus walk --network=demo:portraits --seeds=0-7 --loop --output=walk.mp4
     wplus walk --network=demo:portraits --seeds=0-31 --grid=4x2 --w-frames=60 --output=walk.mp4
+    wplus walk --network=ffhq.pkl first.npz second.npz --output=walk.mp4
     """
-    if bool(options["seeds"]) == bool(options["latents"]):
-        raise click.UsageError("Give the keyframes either as --seeds or as --latents.")
-    from wplus.cli.tasks import load_network
+    paths = [*options["latents"], *options["files"]]
+    _one_kind(options, bool(paths))
+    from wplus.cli.tasks import load_latents, load_network
     from wplus.walk import WalkConfig, walk
 
-    config = WalkConfig(
-        space=options["space"],
-        interp=options["interp"],
-        loop=options["loop"],
-        w_frames=options["w_frames"],
-        frames=options["frames"],
-        fps=options["fps"],
-        grid=options["grid"],
-        num_keyframes=options["num_keyframes"],
-        truncation_psi=options["truncation_psi"],
-        truncation_cutoff=options["truncation_cutoff"],
-        class_index=options["class_index"],
-        noise_mode=options["noise_mode"],
-    )
     with load_network(options) as G:
-        keyframes = options["seeds"]
-        if options["latents"]:
-            from wplus.latent_files import load_keyframes
-
-            num_ws = G.num_ws if G.has_w else None
-            keyframes = load_keyframes(options["latents"], num_ws=num_ws, latents_as=options["latents_as"])
+        keyframes, facts = load_latents(G, paths, options) if paths else (options["seeds"], {})
+        names = ("space", "interp", "loop", "w_frames", "frames", "fps", "grid", "num_keyframes")
+        drawing = ("truncation_psi", "truncation_cutoff", "class_index", "noise_mode")
         output = walk(
             G,
             keyframes,
-            output=options["output"],
-            config=config,
+            output=os.path.expanduser(options["output"]),  # noqa: PTH111 (a Path drops the slash that means a folder)
+            config=WalkConfig(**{name: options[name] for name in (*names, *drawing)}),
             metadata=not options["no_metadata"],
+            facts=facts,
             progress=True,
             allow_mismatch=options["allow_mismatch"],
         )
     click.echo(output)
+
+
+def _one_kind(options: dict[str, Any], has_latents: bool) -> None:
+    """Either seeds or latents, and no option that has no effect."""
+    if (options["seeds"] is None) != has_latents:
+        raise click.UsageError("Give the keyframes either as --seeds or as latent files.")
+    reasons = {}
+    if not has_latents:
+        reasons |= dict.fromkeys(("latents_as", "allow_mismatch"), "the keyframes are seeds")
+    if options["frames"] is not None:
+        reasons["w_frames"] = "--frames says how many there are in all"
+    drop_idle(options, reasons)
