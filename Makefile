@@ -1,0 +1,43 @@
+# make demo | test | check | bench: each prepares .venv with what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
+
+.PHONY: demo test check bench
+
+demo: .venv/.demo
+	@$(BIN)/wplus doctor
+	@$(BIN)/wplus sample --network=demo:portraits --seeds=0-35 --trunc=0.7 --grid=6x6 --outdir=out/demo/samples
+	@$(BIN)/wplus sample --network=demo:portraits --rows=0-3 --cols=4-9 --styles=0-5 --outdir=out/demo/mixes
+	@$(BIN)/wplus walk --network=demo:portraits --seeds=0-15 --grid=4x2 --w-frames=60 --loop --output=out/demo/walk.mp4
+	@$(BIN)/wplus bench --quick --out=out/demo/bench.csv
+	@printf '%s\n' '' 'Samples:      out/demo/samples/grid.png' 'Style mixing: out/demo/mixes/grid.png' \
+	  'Latent walk:  out/demo/walk.mp4' 'Benchmark:    out/demo/bench.csv'
+
+test: .venv/.test .cache/wheels
+	$(BIN)/pytest
+
+check: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf build/lib .cache/typed
+	$(PIP) --no-deps --target .cache/typed .
+	MYPYPATH=.cache/typed $(BIN)/mypy -p wplus
+
+bench: .venv/.demo
+	$(BIN)/wplus bench --batch=1,2,4,8 --sampling-memory --out=benchmarks/results/cpu.csv
+
+.venv/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "wplus needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) -e '.[torch,video]'
+	@touch $@
+
+.venv/.test: .venv/.demo
+	$(PIP) -e '.[test]'
+	@touch $@
+
+# Real weights of somebody else's DCGAN (MIT); tests that need them are skipped where this failed.
+.cache/wheels:
+	@mkdir -p $@
+	-$(BIN)/pip --disable-pip-version-check download -q --no-deps -d $@ gan-face-generate==1.1.1
