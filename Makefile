@@ -25,7 +25,8 @@ check: .venv/.test
 	MYPYPATH=.cache/typed $(BIN)/mypy -p wplus
 
 bench: .venv/.demo
-	$(BIN)/wplus bench --batch=1,2,4,8 --sampling-memory --out=benchmarks/results/cpu.csv
+	$(BIN)/wplus bench --sampling-memory --out=benchmarks/results/cpu.csv
+	$(BIN)/python -m wplus.benchmarks.readme README.md benchmarks/results/cpu.csv
 
 .venv/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "wplus needs Python 3.11 or newer")'

@@ -25,7 +25,10 @@ CASES: dict[str, Case] = {
     for case in (
         Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), quick_batches=(1, 8), seconds=5),
         Case(
-            name="stylegan2-256", network=stylegan2_config(256, channel_base=16384), batches=(1, 4), quick_batches=(1,)
+            name="stylegan2-256",
+            network=stylegan2_config(256, channel_base=16384),
+            batches=(1, 4, 8),
+            quick_batches=(1,),
         ),
         Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
     )

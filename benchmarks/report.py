@@ -60,6 +60,27 @@ def tables_from_csv(path: str | Path) -> str:
     return Report(rows=tuple(read_csv(path))).text
 
 
+def summary(path: str | Path) -> str:
+    """A committed CSV file in short: rates side by side, where and when they were measured, and peak memory."""
+    rows = read_csv(path)
+    header = ("", "batch", "implementation", "images/s (p20 to p80)", "ratio", "largest difference")
+    lines = [
+        (
+            row.case,
+            str(row.batch),
+            row.implementation,
+            f"{_number(row.median)} ({_number(row.p20)} to {_number(row.p80)})",
+            _ratio(row),
+            "" if row.max_abs is None else f"{row.max_abs:.1e}",
+        )
+        for row in rows
+        if row.metric == "rate"
+    ]
+    peaks = [f"{row.case} {row.implementation} {row.median:,.0f} MiB" for row in rows if row.metric == "peak_memory"]
+    notes = f"Measured on {_circumstances(rows[0])}. Peak memory of the process: {'; '.join(peaks)}."
+    return f"{_table(header, lines)}\n\n{notes}"
+
+
 def speed_table(rows: Sequence[Row]) -> str:
     """Rate, latency and throughput, one line a contestant and batch size; empty if there are none."""
     lines = []

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
@@ -72,27 +73,40 @@ def _runtimes() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
+    """What torch can do here, found out by trying."""
     if util.find_spec("torch") is None:
+        remedy = "pip install 'wplus[torch]'"
+        yield Finding(subject="backend", verdict="bad", text="no backend: torch draws, and is missing", remedy=remedy)
         return
-    import torch
+    try:
+        import torch
 
-    if torch.cuda.is_available():
-        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        yield Finding(subject="GPU", verdict="ok", text=names)
-    elif torch.version.cuda:
-        remedy = "Install NVIDIA's driver, or use the CPU build of torch, which is smaller."
-        yield Finding(subject="GPU", verdict="note", text="torch is a CUDA build and finds no GPU", remedy=remedy)
-    elif torch.backends.mps.is_available():
-        yield Finding(subject="GPU", verdict="ok", text="Apple's, through mps; not run by us")
-    else:
-        yield Finding(
-            subject="GPU", verdict="note", text="none that this torch could use; pictures are drawn on the CPU"
-        )
+        product = torch.ones(8, 8) @ torch.ones(8, 8)
+    except (ImportError, OSError, RuntimeError) as exc:  # libraries that it needs are missing or of another build
+        remedy = "pip install --force-reinstall torch"
+        yield Finding(subject="backend", verdict="bad", text=f"torch is installed and fails: {exc}", remedy=remedy)
+        return
+    yield Finding(subject="backend", verdict="ok" if product.sum() == 512 else "bad", text="torch multiplies matrices")
+    yield _gpu(torch)
     capability = torch.backends.cpu.get_cpu_capability()
     fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
     text = f"{capability}; bfloat16 instructions {'are there: --precision=fast uses them' if fast else 'are missing'}"
     yield Finding(subject="CPU", verdict="ok" if "AVX" in capability else "note", text=text)
-    yield Finding(subject="backend", verdict="ok", text="torch works")
+
+
+def _gpu(torch: Any) -> Finding:
+    with warnings.catch_warnings(action="ignore"):  # torch warns of a driver that is too old; we say it below
+        has_cuda = torch.cuda.is_available()
+    if has_cuda:
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        return Finding(subject="GPU", verdict="ok", text=names)
+    if torch.version.cuda:
+        text = f"this torch is made for CUDA {torch.version.cuda} and finds no GPU that it can use"
+        remedy = "Install or update NVIDIA's driver, or use the CPU build of torch, which is smaller."
+        return Finding(subject="GPU", verdict="note", text=text, remedy=remedy)
+    if torch.backends.mps.is_available():
+        return Finding(subject="GPU", verdict="ok", text="Apple's, through mps; not tried by us")
+    return Finding(subject="GPU", verdict="note", text="none that this torch could use; pictures are drawn on the CPU")
 
 
 def _threads() -> Iterator[Finding]:

@@ -48,12 +48,18 @@ def make_folder(path: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
-        raise ArtifactError(f"The folder {folder} cannot be written to: {exc.strerror or exc}.") from exc
+        raise ArtifactError(f"The folder {folder} cannot be written to: {_reason(exc)}.") from exc
     return folder
 
 
 def _cannot_write(path: Path, exc: OSError) -> ArtifactError:
-    return ArtifactError(f"{path} could not be written: {exc.strerror or exc}. Nothing of it was left behind.")
+    return ArtifactError(f"{path} could not be written: {_reason(exc)}. Nothing of it was left behind.")
+
+
+def _reason(exc: OSError) -> str:
+    if isinstance(exc, FileExistsError):
+        return f"{exc.filename} is a file, where a folder is needed"
+    return exc.strerror or str(exc)
 
 
 def _umask() -> int:

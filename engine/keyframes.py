@@ -90,6 +90,6 @@ def _check_z(G: "Generator", values: _Array, options: MapOptions) -> None:
     index = options.class_index
     if (index is not None) != (G.c_dim > 0) or (index is not None and not 0 <= index < G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
-        raise ValueError(f"The class is {index}; {G.name} needs {need}.")
+        raise ValueError(f"The class is {'missing' if index is None else index}; {G.name} needs {need}.")
     if not G.has_w and options != MapOptions():
         raise UnsupportedError(f"{G.name} (family {G.family}) has no truncation. Leave out --trunc and --trunc-cutoff.")

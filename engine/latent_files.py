@@ -5,17 +5,24 @@ import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.errors import ArtifactError, LatentMismatchError, WplusError
+from wplus import __version__
+from wplus.errors import ArtifactError, CheckpointError, LatentMismatchError
 from wplus.files import whole_file
 from wplus.latents import Latents, Space
 
 FORMAT_VERSION = 1
-LATENT_SUFFIXES = (".npz", ".npy", ".pt", ".pth")
+
+_KEYS = ("w", "z", "dlatents")
+_NOISE = "noise/"
+_MAX_EXPANSION = 200  # what broadcast w's compress to is a hundredth; a zip bomb is a thousandth
+_SMALL = 2**26  # bytes that any file may expand to
+
+_Array = NDArray[np.float32]
 
 _log = logging.getLogger(__name__)
 
@@ -24,22 +31,24 @@ def save_latents(latents: Latents, path: str | Path) -> None:
     """Writes latents as `.npz`.
 
     Raises:
+        ValueError: the name does not end in .npz.
         ArtifactError: the file cannot be written.
     """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"Latents are saved as .npz; {path.name} ends otherwise.")
     meta = {
         "format": FORMAT_VERSION,
+        "version": __version__,
         "space": latents.space,
         "generator": latents.generator,
         "truncation_psi": latents.truncation_psi,
     }
     arrays: dict[str, Any] = {"z" if latents.space == "z" else "w": np.asarray(latents.values, np.float32)}
-    arrays.update({f"noise/{name}": np.asarray(value, np.float32) for name, value in latents.noise.items()})
+    arrays.update({f"{_NOISE}{name}": np.asarray(value, np.float32) for name, value in latents.noise.items()})
     arrays["meta"] = np.array(json.dumps(meta))
-    path = Path(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"Latents are saved as .npz; {path.name} ends otherwise.")
-    with whole_file(path) as temporary:
-        np.savez(temporary, **arrays)
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
 
 
 def load_latents(path: str | Path, *, num_ws: int | None = None, latents_as: Space | None = None) -> Latents:
@@ -57,24 +66,25 @@ def load_latents(path: str | Path, *, num_ws: int | None = None, latents_as: Spa
         ArtifactError: there is no such file, or no latents in it, or they are not finite numbers of such a shape.
     """
     path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", ".npy", ".pt", ".pth"):
+        raise ArtifactError(f"{path.name} is not a latent file by its name; .npz, .npy, .pt and .pth are read.")
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist, or is no file.")
     try:
-        if path.suffix == ".npz":
-            return _from_npz(path, num_ws, latents_as)
-        if path.suffix == ".npy":
-            return _foreign(np.load(path, allow_pickle=False), path, num_ws, latents_as)
-        if path.suffix in (".pt", ".pth"):
-            return _from_torch(path, num_ws, latents_as)
-    except OSError as exc:
-        raise ArtifactError(f"{path} could not be read: {exc.strerror or exc}.") from exc
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
-        raise ArtifactError(f"{path} holds no latents that we can read: {exc}") from exc
-    raise ArtifactError(f"{path.name} is not a latent file by its name; .npz, .npy, .pt and .pth are read.")
+        contents = _read_torch(path) if suffix in (".pt", ".pth") else _read_numpy(path)
+        if contents.meta is not None:
+            return _ours(path, contents, contents.meta, latents_as)
+        return _foreign(path, contents, num_ws, latents_as or contents.space)
+    except (CheckpointError, ValueError) as exc:
+        raise ArtifactError(f"{path} holds no latents that can be read: {exc}") from exc
 
 
 def load_keyframes(paths: Sequence[Path], *, num_ws: int | None, latents_as: Space | None) -> Latents:
     """The latents of several files, one after the other.
 
     Raises:
+        ArtifactError: a file cannot be read.
         ValueError: they do not share space and shape.
         LatentMismatchError: they belong to different generators.
     """
@@ -89,6 +99,12 @@ def load_keyframes(paths: Sequence[Path], *, num_ws: int | None, latents_as: Spa
     owners = {part.generator for part in parts if part.generator is not None}
     if len(owners) > 1:
         raise LatentMismatchError(f"The keyframes belong to different generators: {', '.join(sorted(owners))}.")
+    if len({part.truncation_psi for part in parts}) > 1 and first.space == "z":
+        raise ValueError(
+            "The z's of these files are to be truncated differently. Walk through those of one truncation."
+        )
+    if len(parts) > 1 and any(part.noise for part in parts):
+        _log.warning("The noise in these files is left out: a walk has one, and it is the network's own.")
     return Latents(
         values=np.concatenate([part.values for part in parts]),
         space=first.space,
@@ -98,81 +114,113 @@ def load_keyframes(paths: Sequence[Path], *, num_ws: int | None, latents_as: Spa
     )
 
 
-def is_latent_file(path: Path) -> bool:
-    """Whether a file of such a suffix holds latents, and not a network."""
-    if path.suffix in (".npz", ".npy"):
-        return True
-    try:
-        load_latents(path)
-    except WplusError:
-        return False
-    return True
-
-
-def _from_npz(path: Path, num_ws: int | None, latents_as: Space | None) -> Latents:
-    with np.load(path, allow_pickle=False) as file:
-        key = next((key for key in ("w", "z", "dlatents") if key in file.files), None)
-        if key is None:
-            raise ArtifactError(f"{path} has the arrays {', '.join(file.files)}; latents are named w, z or dlatents.")
-        noise = {name.removeprefix("noise/"): _floats(file[name]) for name in file.files if name.startswith("noise/")}
-        if "meta" not in file.files:
-            return _foreign(file[key], path, num_ws, latents_as or ("z" if key == "z" else None), noise)
-        meta = json.loads(str(file["meta"]))
-        if meta["format"] > FORMAT_VERSION:
-            raise ArtifactError(f"{path} is of format {meta['format']}; this version reads up to {FORMAT_VERSION}.")
-        return Latents(
-            values=_floats(file[key]),
-            space=meta["space"],
-            generator=meta["generator"],
-            noise=noise,
-            truncation_psi=meta["truncation_psi"],
-        )
-
-
-def _from_torch(path: Path, num_ws: int | None, latents_as: Space | None) -> Latents:
-    from wplus.checkpoints.torch_zip import load_torch_file
-
-    content = load_torch_file(path)
-    noise: dict[str, NDArray[np.float32]] = {}
-    if isinstance(content, Mapping) and "latent" not in content:  # rosinality's {picture name: {"latent", "noise"}}
-        content = next(iter(content.values()), None)
-    if isinstance(content, Mapping):
-        for i, value in enumerate(content.get("noise", ())):
-            noise[rosinality_noise_name(i)] = _floats(value.detach().float().numpy())
-        content = content.get("latent")
-    if not hasattr(content, "detach"):
-        raise ArtifactError(f"{path} holds a {type(content).__name__} where a tensor of latents is needed.")
-    return _foreign(content.detach().float().numpy(), path, num_ws, latents_as, noise)
-
-
 def rosinality_noise_name(index: int) -> str:
     """Our name of rosinality's `noises.noise_<index>`: one map at 4 px, then two a resolution."""
     return f"b{4 << ((index + 1) // 2)}.conv{(index + 1) % 2 if index else 1}.noise_const"
 
 
-def _foreign(
-    values: NDArray[Any],
-    path: Path,
-    num_ws: int | None,
-    latents_as: Space | None,
-    noise: Mapping[str, NDArray[np.float32]] | None = None,
-) -> Latents:
+class _Contents(NamedTuple):
+    values: NDArray[Any]
+    noise: Mapping[str, _Array] = {}
+    space: Space | None = None  # where the kind of file says it
+    meta: str | None = None  # what a file of ours says of itself
+
+
+def _read_numpy(path: Path) -> _Contents:
+    """The arrays in a `.npy` or `.npz`, which are told apart by content.
+
+    Raises:
+        ValueError: the file is damaged, hostile, or lacks the arrays that are needed.
+    """
+    try:
+        with path.open("rb") as stream:  # opened here, since numpy leaves a damaged file open
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return _Contents(loaded)
+            _check_expansion(loaded.zip, path.stat().st_size)
+            names = loaded.files
+            key = next((key for key in _KEYS if key in names), None)
+            arrays = {name: loaded[name] for name in names if name in (key, "meta") or name.startswith(_NOISE)}
+    except Exception as exc:  # on a damaged file numpy and zipfile raise anything, SyntaxError and zlib.error included
+        raise ValueError(f"the file is damaged, or none of numpy's ({type(exc).__name__}).") from exc
+    if key is None:
+        raise ValueError(f"it has the arrays {', '.join(names)[:200] or 'none'}; latents are named {', '.join(_KEYS)}.")
+    noise = {name.removeprefix(_NOISE): _floats(value) for name, value in arrays.items() if name.startswith(_NOISE)}
+    meta = str(arrays["meta"]) if "meta" in arrays else None
+    return _Contents(arrays[key], noise, "z" if key == "z" else None, meta)
+
+
+def _check_expansion(archive: zipfile.ZipFile, size: int) -> None:
+    total = sum(entry.file_size for entry in archive.infolist())
+    if total > max(_SMALL, _MAX_EXPANSION * size):
+        raise MemoryError(f"{size:,} bytes expand to {total:,}")
+
+
+def _read_torch(path: Path) -> _Contents:
+    """A tensor, or what rosinality's projector writes: {picture: {"latent": w or W+, "noise": [maps], "img"}}.
+
+    Raises:
+        CheckpointError, ValueError: the file is damaged, hostile, or holds something else.
+    """
+    from wplus.checkpoints.torch_zip import load_torch_file, to_float32
+
+    content, size = load_torch_file(path), path.stat().st_size
+    if not isinstance(content, Mapping):
+        return _Contents(to_float32("its content", content, file_bytes=size))
+    found = [content] if "latent" in content else list(content.values())
+    if not found or not all(isinstance(item, Mapping) and "latent" in item for item in found):
+        raise ValueError("a tensor, or what rosinality's projector writes, is needed.")
+    values = np.stack([to_float32("latent", item["latent"], file_bytes=size) for item in found])
+    noise = {}
+    for i, layer in enumerate(zip(*(_listed(item.get("noise", ())) for item in found), strict=True)):
+        maps = [to_float32("noise", value, file_bytes=size) for value in layer]
+        noise[rosinality_noise_name(i)] = _floats(np.concatenate(maps))
+    return _Contents(values, noise, "w" if values.ndim == 2 else "w+")
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"its noise is a {type(value).__name__}; a list of tensors is needed.")
+    return value
+
+
+def _ours(path: Path, contents: _Contents, text: str, latents_as: Space | None) -> Latents:
+    """Latents of a file that we wrote, by what it says of them."""
+    try:
+        meta = json.loads(text)
+        version, space, generator, psi = (meta[key] for key in ("format", "space", "generator", "truncation_psi"))
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise ValueError("what it says of itself cannot be read.") from exc
+    if not isinstance(version, int) or not isinstance(generator, str | None) or not isinstance(psi, float | int | None):
+        raise ValueError("what it says of itself makes no sense.")
+    if version > FORMAT_VERSION:
+        raise ValueError(f"it has format {version}; this version of wplus reads up to {FORMAT_VERSION}.")
+    if latents_as not in (None, space):
+        _log.warning("%s says that it holds %s, so it is not read as %s.", path, space, latents_as)
+    return Latents(
+        values=_floats(contents.values), space=space, generator=generator, noise=contents.noise, truncation_psi=psi
+    )
+
+
+def _foreign(path: Path, contents: _Contents, num_ws: int | None, space: Space | None) -> Latents:
     """Latents of a file that does not name their space."""
-    values = _floats(values)
+    values = _floats(contents.values)
     if values.ndim == 1:
         values = values[None]
-    if latents_as is None and values.ndim == 2 and values.shape[0] == num_ws:
+    if space is None and values.ndim == 2 and values.shape[0] == num_ws:
         _log.info("%s is %s: taken as one W+ latent; --latents-as=w reads it as that many w.", path, list(values.shape))
-        latents_as = "w+"
-    space: Space = latents_as or ("w+" if values.ndim == 3 else "w")
+        space = "w+"
+    space = space or ("w+" if values.ndim == 3 else "w")
     if space == "w+" and values.ndim == 2:
         values = values[None]
-    return Latents(values=values, space=space, noise=noise or {})
+    return Latents(values=values, space=space, noise=contents.noise)
 
 
-def _floats(values: NDArray[Any]) -> NDArray[np.float32]:
+def _floats(values: NDArray[Any]) -> _Array:
     if not np.issubdtype(values.dtype, np.floating):
-        raise ValueError(f"they are {values.dtype}, not floating-point numbers.")
-    if not np.isfinite(values).all():
-        raise ValueError("some of them are NaN or infinite.")
-    return np.ascontiguousarray(values, np.float32)
+        raise ValueError(f"it has {values.dtype} where floating-point numbers are needed.")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(values, np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError("some of its numbers are NaN or infinite.")
+    return array

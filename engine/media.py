@@ -134,8 +134,10 @@ def _save_file(folder: Path, image_format: ImageFormat, name: str, picture: Pict
 
 
 def _save_array(folder: Path, name: str, picture: Picture, _metadata: Metadata | None) -> None:
+    file = io.BytesIO()  # numpy's own writing to a full disk says how many items were left, and not why
+    np.save(file, picture)
     with whole_file(folder / f"{name}.npy") as temporary:
-        np.save(temporary, picture)
+        temporary.write_bytes(file.getvalue())
 
 
 def _save_member(archive: zipfile.ZipFile, name: str, picture: Picture, metadata: Metadata | None) -> None:

@@ -216,7 +216,7 @@ def _label(G: Generator, config: RenderConfig) -> NDArray[np.float32] | None:
     index = config.class_index
     if (index is None) != (G.c_dim == 0) or (index is not None and index >= G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
-        raise ValueError(f"The class is {index}; {G.name} needs {need}.")
+        raise ValueError(f"The class is {'missing' if index is None else index}; {G.name} needs {need}.")
     return None if index is None else one_hot(index, G.c_dim)
 
 

@@ -12,7 +12,7 @@ from wplus.checkpoints.infer import infer_dcgan, infer_stylegan2
 from wplus.checkpoints.kwargs_config import config_from_kwargs
 from wplus.checkpoints.source import SourceFile
 from wplus.config import Config, StyleGAN2Config, config_from_dict, config_to_dict
-from wplus.errors import CheckpointError, UnsupportedError
+from wplus.errors import ArtifactError, CheckpointError, UnsupportedError
 from wplus.files import whole_file
 
 _FORMAT = "wplus1"
@@ -58,19 +58,22 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": json.dumps(config_to_dict(checkpoint.config)),
         "provenance": json.dumps(asdict(checkpoint.provenance)),
     }
-    save_file = _safetensors("numpy").save_file
+    library = _safetensors()
     with whole_file(path) as temporary:
-        save_file(checkpoint.tensors, temporary, metadata=metadata)
+        try:
+            library.numpy.save_file(checkpoint.tensors, temporary, metadata=metadata)
+        except library.SafetensorError as exc:  # the disk is full, too
+            raise ArtifactError(f"{path} could not be written: {exc}. Nothing of it was left behind.") from exc
 
 
-def _safetensors(module: str | None = None) -> Any:
+def _safetensors() -> Any:
     """The safetensors package, which an install without torch may lack."""
     try:
         import safetensors
         import safetensors.numpy
     except ImportError as exc:
         raise UnsupportedError("Safetensors files need the torch extra: pip install 'wplus[torch]'.") from exc
-    return getattr(safetensors, module) if module else safetensors
+    return safetensors
 
 
 def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:

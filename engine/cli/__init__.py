@@ -67,6 +67,8 @@ def _explain(exc: Exception) -> int:
         return _fail(str(exc), 2)
     if isinstance(exc, (WplusError, OSError)):
         return _fail(str(exc) or type(exc).__name__, 1)
+    if isinstance(exc, ModuleNotFoundError) and exc.name == "torch":
+        return _fail("This needs torch, which is not installed. Run: pip install 'wplus[torch]'.", 1)
     if isinstance(exc, MemoryError) or (isinstance(exc, RuntimeError) and "memory" in str(exc)):  # torch's
         return _fail("There is not enough memory. A smaller --batch needs less.", 1)
     return _fail(f"{type(exc).__name__}: {exc}. This should not happen; --debug shows where it did.", 1)

@@ -27,9 +27,10 @@ from wplus.cli.options import Numbers
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(network: str | None, old: Path | None, as_json: bool, out: Path | None, **options: Any) -> None:
-    """Measure NETWORK, or the built-in cases, against eager PyTorch in NVIDIA's formulation.
+    """Measure speed against eager PyTorch.
 
-    With --compare, exit with 1 if something got worse than in an older run.
+    NETWORK, by default each of the built-in cases, is compared with NVIDIA's formulation of it. With --compare, the
+    exit code is 1 if something got worse than in an older run.
     """
     from wplus.benchmarks.compare import compare
     from wplus.benchmarks.run import BenchOptions, run_bench

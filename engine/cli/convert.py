@@ -4,15 +4,20 @@ from pathlib import Path
 
 import click
 
+from wplus.cli.options import UserPath
+
 
 @click.command()
 @click.argument("network")
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=UserPath(), metavar="OUTPUT.safetensors")
 @click.option("--sha256", help="What the network's file must have, 64 hex digits.")
 def command(network: str, output: Path, sha256: str | None) -> None:
-    """Write NETWORK as OUTPUT.safetensors: the same float32 bits, with configuration and provenance beside them."""
+    """Write a network in our own safe format.
+
+    NETWORK is anything that can be read. OUTPUT gets the same float32 bits, with configuration and provenance.
+    """
     if output.suffix != ".safetensors":
-        raise click.UsageError(f"{output} must end in .safetensors.")
+        raise click.UsageError(f"OUTPUT is {output}; it must end in .safetensors.")
     from wplus.checkpoints import fingerprint, read_checkpoint, write_checkpoint
     from wplus.networks import build_network
 

@@ -10,7 +10,7 @@ _MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """Say what is installed, which backends work here, what is slow, and how to mend it."""
+    """Say what works here, what is slow, and how to mend it."""
     from wplus.doctor import examine
 
     findings = examine()

@@ -11,9 +11,10 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sha256", help="What the network's file must have, 64 hex digits.")
 def command(source: str, as_json: bool, sha256: str | None) -> None:
-    """Say what SOURCE is: a network, a latent file, or a picture or video that wplus made.
+    """Say what a file is.
 
-    Of a picture or video it prints the command that makes it again.
+    SOURCE is a network, a latent file, or a picture or video that wplus made. Of the latter, info prints the command
+    that makes it again.
     """
     from wplus.describe import describe
 

@@ -14,6 +14,7 @@ from wplus.backends import BackendName, Precision
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _MOST_NUMBERS = 10_000_000
+_NEUTRAL = {"truncation_psi": 1.0, "noise_mode": "const", "w_frames": 120}  # what says nothing; of all others None
 
 
 class Numbers(click.ParamType[list[int]]):
@@ -101,7 +102,9 @@ def network_options(function: _F) -> _F:
 def drawing_options(function: _F) -> _F:
     """Truncation, class and noise."""
     options = [
-        click.option("--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="psi."),
+        click.option(
+            "--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="Truncation psi."
+        ),
         click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
         click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network."),
         click.option(
@@ -126,17 +129,17 @@ def latent_options(function: _F) -> _F:
 
 
 def drop_idle(options: dict[str, Any], reasons: dict[str, str]) -> None:
-    """Says which of the options given have no effect, and sets them back to their defaults.
+    """Says which of the options given have no effect, and sets them back.
 
     Args:
         options: The verb's, by name.
         reasons: Why an option has none, by name.
     """
-    context = click.get_current_context()
-    for param in context.command.params:
-        if param.name not in reasons:
+    for param in click.get_current_context().command.params:
+        name = param.name
+        if name not in reasons:
             continue
-        default = param.type_cast_value(context, param.get_default(context))
-        if options[param.name] != default:
-            click.echo(f"Note: {param.opts[0]} has no effect: {reasons[param.name]}.", err=True)
-            options[param.name] = default
+        neutral = False if isinstance(options[name], bool) else _NEUTRAL.get(name)
+        if options[name] != neutral:
+            click.echo(f"Note: {param.opts[0]} has no effect: {reasons[name]}.", err=True)
+            options[name] = neutral

@@ -69,7 +69,7 @@ def command(**options: Any) -> None:
             count = render_mix(G, options["rows"], options["columns"], config, styles=options["styles"])
         else:
             count = render_latents(G, latents, config, facts=facts, allow_mismatch=options["allow_mismatch"])
-    click.echo(f"{count} pictures in {config.outdir}")
+    click.echo(f"{count} picture{'' if count == 1 else 's'} in {config.outdir}")
 
 
 def _one_task(options: dict[str, Any]) -> None:

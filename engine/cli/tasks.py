@@ -43,9 +43,5 @@ def load_latents(G: Generator, paths: list[Path], options: dict[str, Any]) -> tu
     if latents.space != "z":
         names = ("truncation_psi", "truncation_cutoff", "class_index")
         drop_idle(options, dict.fromkeys(names, "it acts on the way from z to w, and these latents are w already"))
-    facts = {
-        "latents": [path.name for path in paths],
-        "latents_as": options["latents_as"],
-        "allow_mismatch": options["allow_mismatch"],
-    }
-    return latents, facts
+    how = {name: options[name] for name in ("latents_as", "allow_mismatch") if options[name]}
+    return latents, {"latents": [path.name for path in paths]} | how

@@ -47,7 +47,9 @@ from wplus.cli.options import (
 @drawing_options
 @latent_options
 def command(**options: Any) -> None:
-    """Walk through latent space from keyframe to keyframe, given as --seeds or as latent files.
+    """Walk through latent space, from keyframe to keyframe.
+
+    The keyframes are --seeds or latent files.
 
     \b
     wplus walk --network=demo:portraits --seeds=0-7 --loop --output=walk.mp4
@@ -80,7 +82,7 @@ def _one_kind(options: dict[str, Any], has_latents: bool) -> None:
     """Either seeds or latents, and no option that has no effect."""
     if (options["seeds"] is None) != has_latents:
         raise click.UsageError("Give the keyframes either as --seeds or as latent files.")
-    reasons = {}
+    reasons: dict[str, str] = {}
     if not has_latents:
         reasons |= dict.fromkeys(("latents_as", "allow_mismatch"), "the keyframes are seeds")
     if options["frames"] is not None:
