@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
-from wplus.config import StyleGAN2Config, config_to_dict
+from wplus.config import StyleConfig, config_to_dict
 from wplus.errors import ArtifactError, WplusError
 from wplus.latents import Latents
 from wplus.loading import display_name
@@ -47,12 +47,12 @@ def _describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     config, provenance = checkpoint.config, checkpoint.provenance
     learned = [value for name, value in checkpoint.tensors.items() if not name.endswith(("_filter", ".noise_const"))]
     sizes: dict[str, Any] = {"z_dim": config.z_dim, "c_dim": config.c_dim}
-    if isinstance(config, StyleGAN2Config):
+    if isinstance(config, StyleConfig):
         sizes |= {"w_dim": config.w_dim, "num_ws": config.num_ws}
     facts = {
         "family": config.family,
         "because": checkpoint.why,
-        "resolution": f"{config.img_resolution}x{config.img_resolution}, {config.img_channels} channels",
+        "resolution": f"{config.img_shape[1]}x{config.img_shape[0]}, {config.img_channels} channels",
         **sizes,
         "parameters": sum(value.size for value in learned),
         "fingerprint": fingerprint(config, checkpoint.tensors),

@@ -12,7 +12,7 @@ from wplus.backends import Array, Backend, BackendName, Precision
 from wplus.backends.choice import check_options, make_backend
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance
 from wplus.checkpoints.fingerprint import fingerprint
-from wplus.config import Config, StyleGAN2Config
+from wplus.config import Config, StyleConfig
 from wplus.errors import UnsupportedError, WplusError
 from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, merge_noise, noise_constants, per_sample
 from wplus.latents import Latents, broadcast, check_generator
@@ -106,17 +106,17 @@ class Generator:
     @property
     def has_w(self) -> bool:
         """Whether it has a W space."""
-        return isinstance(self.config, StyleGAN2Config)
+        return self.config.has_w
 
     @property
     def img_resolution(self) -> int:
-        """Pixels a side."""
+        """Pixels of the longer side."""
         return self.config.img_resolution
 
     @property
     def img_shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return (self.config.img_resolution, self.config.img_resolution)
+        return self.config.img_shape
 
     @property
     def img_channels(self) -> int:
@@ -174,7 +174,8 @@ class Generator:
         num_ws = self._stylegan("map").num_ws
         check_shape("z", z, self.z_shape, owner=self)
         count = len(z)
-        cutoff = num_ws if truncation_cutoff is None else truncation_cutoff
+        own = self._stylegan("map").truncation_cutoff
+        cutoff = (num_ws if own is None else own) if truncation_cutoff is None else truncation_cutoff
         ws = self._running.map(
             z,
             labels(c, count, self.c_dim),
@@ -274,8 +275,8 @@ class Generator:
             raise WplusError(f"This Generator ({self.name}) is closed. Load it again.")
         return self._backend
 
-    def _stylegan(self, what: str) -> StyleGAN2Config:
-        if not isinstance(self.config, StyleGAN2Config):
+    def _stylegan(self, what: str) -> StyleConfig:
+        if not isinstance(self.config, StyleConfig):
             raise UnsupportedError(
                 f"{what} needs a W space, which the family {self.family} ({self.name}) lacks: its latent is z "
                 f"{list(self.z_shape)}, and synthesize takes that."

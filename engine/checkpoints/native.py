@@ -11,7 +11,7 @@ from wplus.checkpoints.checkpoint import Checkpoint, Provenance, Tensors
 from wplus.checkpoints.infer import infer_dcgan, infer_stylegan2
 from wplus.checkpoints.kwargs_config import config_from_kwargs
 from wplus.checkpoints.source import SourceFile
-from wplus.config import Config, StyleGAN2Config, config_from_dict, config_to_dict
+from wplus.config import Config, DCGANConfig, StyleGAN2Config, config_from_dict, config_to_dict
 from wplus.errors import ArtifactError, CheckpointError, UnsupportedError
 from wplus.files import whole_file
 
@@ -111,6 +111,7 @@ def _infer(config: Config, tensors: Tensors) -> Config:
     """What the tensors say, with what no tensor shows taken from `config`."""
     if isinstance(config, StyleGAN2Config):
         return infer_stylegan2(tensors, conv_clamp=config.conv_clamp, lr_multiplier=config.lr_multiplier)
+    assert isinstance(config, DCGANConfig)
     return replace(infer_dcgan(tensors), eps=config.eps)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wplus.config import StyleGAN2Config
+from wplus.config import StyleConfig
 from wplus.kernels import bias_act
 
 
@@ -40,7 +40,7 @@ class Mapping(nn.Module):
 
     w_avg: Tensor
 
-    def __init__(self, config: StyleGAN2Config) -> None:
+    def __init__(self, config: StyleConfig) -> None:
         super().__init__()
         embed = config.embed_features or config.w_dim
         hidden = config.mapping_features or config.w_dim

@@ -1,0 +1,44 @@
+"""What a network is, apart from its weights: one frozen description a family, and their JSON form."""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from wplus.config.base import Config, StyleConfig
+from wplus.config.plain import DCGANConfig
+from wplus.config.stylegan2 import Architecture, StyleGAN2Config
+
+__all__ = [
+    "Architecture",
+    "Config",
+    "DCGANConfig",
+    "StyleConfig",
+    "StyleGAN2Config",
+    "config_from_dict",
+    "config_to_dict",
+]
+
+_KINDS: dict[str, type[Config]] = {"stylegan2": StyleGAN2Config, "plain": DCGANConfig}
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """The configuration as plain JSON types, `family` excluded."""
+    return asdict(config)
+
+
+def config_from_dict(family: str, values: dict[str, Any]) -> Config:
+    """The configuration that `config_to_dict` wrote.
+
+    Raises:
+        ValueError: the family or a field is unknown, a field is missing, or the values contradict each other.
+    """
+    if family not in _KINDS:
+        raise ValueError(f"family is {family!r}; known: {', '.join(_KINDS)}")
+    kind = _KINDS[family]
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"the configuration has fields that {family} does not know: {', '.join(unknown)}")
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    try:
+        return kind(**plain)
+    except TypeError as exc:
+        raise ValueError(f"the configuration of {family} is incomplete: {exc}") from exc
