@@ -89,8 +89,10 @@ def _torch() -> Iterator[Finding]:
     yield Finding(subject="backend", verdict="ok" if product.sum() == 512 else "bad", text="torch multiplies matrices")
     yield _gpu(torch)
     capability = torch.backends.cpu.get_cpu_capability()
-    fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
-    text = f"{capability}; bfloat16 instructions {'are there: --precision=fast uses them' if fast else 'are missing'}"
+    from wplus.backends.eager import cpu_has_bfloat16
+
+    found = "are there: --precision=fast uses them" if cpu_has_bfloat16() else "are missing"
+    text = f"{capability}; bfloat16 instructions {found}"
     yield Finding(subject="CPU", verdict="ok" if "AVX" in capability else "note", text=text)
 
 

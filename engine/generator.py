@@ -169,7 +169,7 @@ class Generator:
 
         Raises:
             UnsupportedError: the family has no W space.
-            ValueError: a shape does not fit.
+            ValueError: a shape does not fit, psi is not finite, or the cutoff is not between 0 and num_ws.
         """
         num_ws = self._stylegan("map").num_ws
         check_shape("z", z, self.z_shape, owner=self)
@@ -180,7 +180,7 @@ class Generator:
             z,
             labels(c, count, self.c_dim),
             per_sample("truncation_psi", truncation_psi, count, np.float32),
-            per_sample("truncation_cutoff", cutoff, count, np.int64),
+            per_sample("truncation_cutoff", cutoff, count, np.int64, least=0, most=num_ws),
         )
         return like(ws, z)
 

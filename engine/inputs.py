@@ -54,11 +54,20 @@ def check_shape(name: str, array: Array, expected: tuple[int, ...], *, owner: _N
         raise ValueError(f"{name} is {array.dtype}; floating-point numbers are needed.")
 
 
-def per_sample(name: str, value: float | Array, count: int, dtype: type[Any]) -> Array:
-    """One number, or `[N]` of them, as `[N]`."""
+def per_sample(
+    name: str, value: float | Array, count: int, dtype: type[Any], *, least: float = -np.inf, most: float = np.inf
+) -> Array:
+    """One number, or `[N]` of them, as `[N]`.
+
+    Raises:
+        ValueError: there are more or fewer than N, or one is not finite or out of range.
+    """
     values: Array = value if hasattr(value, "shape") else np.asarray(value)
     if values.ndim == 0:
-        return np.full(count, float(values)).astype(dtype)
+        values = np.full(count, float(values))
+    if wrong := [number for number in values.tolist() if not (np.isfinite(number) and least <= number <= most)]:
+        bounds = "finite" if np.isinf(most) else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} is {wrong[0]:g}; it must be {bounds}.")
     if tuple(values.shape) != (count,):
         raise ValueError(f"{name} is {list(values.shape)}; one number, or [{count}] for {count} samples, is needed.")
     return values.astype(dtype) if isinstance(values, np.ndarray) else values

@@ -139,7 +139,7 @@ def check_generator(latents: Latents, generator: _HasFingerprint, *, allow_misma
         LatentMismatchError: they belong to another one, and `allow_mismatch` is False.
     """
     if latents.generator is None:
-        _log.info("These latents do not say which generator they belong to; their shape fits.")
+        _log.info("These latents do not say which generator they belong to; only their shape can be checked.")
         return
     if latents.generator in (generator.fingerprint, generator.parent):
         return

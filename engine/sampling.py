@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wplus.backends import Array
 from wplus.config import Config
+from wplus.errors import UnsupportedError
 from wplus.inputs import Noise, NoiseMode
 from wplus.latents import Latents, seeds_to_z
 
@@ -60,7 +61,9 @@ def sample(
         UnsupportedError: truncation is asked of a family without W.
     """
     if not generator.has_w and (truncation_psi != 1 or truncation_cutoff is not None):
-        generator.map(np.zeros((0, *generator.z_shape), np.float32))  # says what it lacks
+        raise UnsupportedError(
+            f"Truncation needs a W space, which the family {generator.family} ({generator.name}) lacks. Leave it out."
+        )
     for start, chunk in _chunks(seeds, generator.micro_batch):
         padded = chunk + chunk[-1:] * (generator.micro_batch - len(chunk))
         latents = seeds_to_z(padded, generator.z_shape)

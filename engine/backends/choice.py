@@ -1,5 +1,6 @@
 """Which backend runs a network."""
 
+from importlib import util
 from typing import get_args
 
 from wplus.backends import Backend, BackendName, Precision
@@ -28,8 +29,11 @@ def make_backend(
     """
     if backend not in ("auto", "torch"):
         raise UnsupportedError(
-            f"The backend {backend} runs exported bundles, and this version cannot export yet. Use backend='torch'."
+            f"The backend {backend} runs exported bundles, and this version cannot export yet. "
+            "Use backend='torch' (--backend=torch)."
         )
+    if util.find_spec("torch") is None:
+        raise UnsupportedError("Running a checkpoint needs torch, which is not installed: pip install 'wplus[torch]'.")
     from wplus.backends.eager import EagerBackend
     from wplus.networks import build_network
 

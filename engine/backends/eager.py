@@ -1,5 +1,6 @@
 """PyTorch, eager: the reference that every other backend is compared with."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from wplus.backends import Array, Precision
 from wplus.errors import UnsupportedError
 from wplus.kernels import to_uint8
+
+_log = logging.getLogger(__name__)
 
 
 class EagerBackend:
@@ -100,5 +103,13 @@ def _choose_device(name: str) -> torch.device:
 def _fast_dtype(device: torch.device) -> torch.dtype:
     if device.type != "cpu":
         return torch.float16
-    has_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return torch.bfloat16 if has_bfloat16 else torch.float32
+    if cpu_has_bfloat16():
+        return torch.bfloat16
+    _log.info("This CPU has no fast half-precision type: --precision=fast computes in float32, as exact does.")
+    return torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16; False where an older PyTorch cannot tell."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False))

@@ -84,4 +84,6 @@ def test_without_torch_the_extra_is_named() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == "Error: This needs torch, which is not installed. Run: pip install 'wplus[torch]'.\n"
+    assert ended.stderr == (
+        "Error: Running a checkpoint needs torch, which is not installed: pip install 'wplus[torch]'.\n"
+    )

@@ -64,7 +64,7 @@ def test_what_a_dcgan_lacks_is_refused_by_name(faces: Generator) -> None:
         faces.map(z)
     with pytest.raises(UnsupportedError, match="num_ws needs a W space"):
         _ = faces.num_ws
-    with pytest.raises(UnsupportedError, match="map needs a W space"):
+    with pytest.raises(UnsupportedError, match="Truncation needs a W space"):
         next(faces.sample([0], truncation_psi=0.7))
 
 
