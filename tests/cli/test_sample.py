@@ -3,6 +3,7 @@
 import resource
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -229,19 +230,21 @@ def test_an_unwritable_folder_is_named(run: Run, network: str, tmp_path: Path) -
     assert f"{tmp_path / 'file'} is a file, where a folder is needed" in outcome.err
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may grow beyond 600 bytes, as on a full disk."""
+@contextmanager
+def _small_disk() -> Iterator[None]:
+    """No file may grow beyond 600 bytes, as on a full disk; pytest's own log included, so only around the call."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpg", "npy", "zip"])
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_leaves_no_half_file(run: Run, network: str, out: Path, image_format: str) -> None:
-    outcome = run("sample", f"--network={network}", "--seeds=0-9", f"--format={image_format}", f"--outdir={out}")
+    with _small_disk():
+        outcome = run("sample", f"--network={network}", "--seeds=0-9", f"--format={image_format}", f"--outdir={out}")
     assert (outcome.code, _names(out)) == (1, [])
     assert "could not be written: File too large. Nothing of it was left behind." in outcome.err
 
