@@ -9,7 +9,7 @@ import pytest
 from wplus import cli
 
 _README = (Path(__file__).parents[1] / "README.md").read_text()
-_COMMANDS = re.findall(r"^wplus (?!doctor$).*?(?=\s*#|$)", _README, re.MULTILINE)
+_COMMANDS = re.findall(r"^wplus (?:info|convert|sample|walk|bench|doctor)\b.*?(?=\s*#|$)", _README, re.MULTILINE)
 
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
