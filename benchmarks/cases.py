@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from wplus.benchmarks.random_networks import random_checkpoint, stylegan2_config
+from wplus.benchmarks.families import family_of
+from wplus.benchmarks.random_networks import stylegan2_config
+from wplus.benchmarks.random_stylegan1 import stylegan1_config
+from wplus.benchmarks.random_stylegan3 import stylegan3_config
 from wplus.checkpoints import Checkpoint, read_checkpoint
-from wplus.config import StyleGAN2Config
-from wplus.errors import UnsupportedError
+from wplus.config import StyleConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +15,7 @@ class Case:
     """Sampling one network: ws to pictures."""
 
     name: str
-    network: str | StyleGAN2Config  # what `wplus.load` takes, or a network to fill by the random recipe
+    network: str | StyleConfig  # what `wplus.load` takes, or a network to fill by the random recipe
     batches: tuple[int, ...]
     quick_batches: tuple[int, ...] = ()  # of a quick run; empty: the case has no place in one
     rounds: int = 31  # at most; fewer where they would take longer than `seconds`
@@ -29,6 +31,14 @@ CASES: dict[str, Case] = {
             network=stylegan2_config(256, channel_base=16384),
             batches=(1, 4, 8),
             quick_batches=(1,),
+        ),
+        Case(name="stylegan1-256", network=stylegan1_config(256), batches=(1, 4)),
+        Case(name="stylegan3-t-256", network=stylegan3_config(256, channel_base=16384), batches=(1, 4), rounds=5),
+        Case(
+            name="stylegan3-r-256",
+            network=stylegan3_config(256, channel_base=2 * 16384, channel_max=2 * 512, is_rotating=True),
+            batches=(1, 4),
+            rounds=5,
         ),
         Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
     )
@@ -60,18 +70,17 @@ def choose_cases(network: str | None, names: tuple[str, ...], batches: tuple[int
     return [replace(case, batches=batches) for case in chosen] if batches else chosen
 
 
-def read_network(network: str | StyleGAN2Config) -> tuple[Checkpoint, StyleGAN2Config]:
+def read_network(network: str | StyleConfig) -> tuple[Checkpoint, StyleConfig]:
     """The checkpoint of a case, made by the recipe or read from its file, and its configuration.
 
     Raises:
         UnsupportedError: the network is of a family that the baseline does not know.
     """
-    checkpoint = random_checkpoint(network) if isinstance(network, StyleGAN2Config) else read_checkpoint(network)
-    if not isinstance(checkpoint.config, StyleGAN2Config):
-        raise UnsupportedError(
-            f"{checkpoint.provenance.source} is of the family {checkpoint.config.family}; the benchmark compares with "
-            "NVIDIA's formulation of StyleGAN2 and needs a network of the family stylegan2."
-        )
+    if isinstance(network, StyleConfig):
+        return family_of(network).random(network), network
+    checkpoint = read_checkpoint(network)
+    family_of(checkpoint.config, checkpoint.provenance.source)
+    assert isinstance(checkpoint.config, StyleConfig)
     return checkpoint, checkpoint.config
 
 

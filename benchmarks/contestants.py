@@ -5,18 +5,16 @@ import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
 from wplus.backends import BackendName, Precision
-from wplus.benchmarks.baseline import NvidiaFormulation
+from wplus.benchmarks.families import family_of
 from wplus.checkpoints.checkpoint import Checkpoint
-from wplus.config import StyleGAN2Config
 from wplus.generator import Generator
 from wplus.networks import build_network
-from wplus.networks.stylegan2 import StyleGAN2
 
 Kind = Literal["nvidia", "wplus", "compiled"]
 Synthesize = Callable[[Tensor], Tensor]  # ws [N, num_ws, w_dim] to pictures [N, C, H, W], both float32
@@ -85,8 +83,7 @@ def build(entry: Entry, checkpoint: Checkpoint, *, threads: int) -> Contestant:
     """The contestant, its network loaded on the CPU."""
     dtype = torch.float32 if entry.precision == "exact" else torch.bfloat16
     if entry.kind == "nvidia":
-        assert isinstance(checkpoint.config, StyleGAN2Config)
-        baseline = NvidiaFormulation(checkpoint.config, checkpoint.tensors, dtype=dtype)
+        baseline = family_of(checkpoint.config).baseline(checkpoint.config, checkpoint.tensors, dtype=dtype)
         return Contestant(entry=entry, dtype=dtype, synthesize=baseline.synthesize)
     if entry.kind == "compiled":
         return Contestant(entry=entry, dtype=dtype, synthesize=_compiled(checkpoint, dtype))
@@ -102,15 +99,12 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def _compiled(checkpoint: Checkpoint, dtype: torch.dtype) -> Synthesize:
     """Our network under torch.compile, which compiles at the first call of each batch size."""
-    network = build_network(checkpoint)
-    assert isinstance(network, StyleGAN2)
+    network = cast(Any, build_network(checkpoint))
     network.prepare(dtype)
-    compiled = torch.compile(network.synthesis, dynamic=False)
+    compiled: Callable[..., Tensor] = torch.compile(network.synthesis, dynamic=False)
 
     @torch.inference_mode()
     def synthesize(ws: Tensor) -> Tensor:
-        img = compiled(ws, dtype=dtype)
-        assert isinstance(img, Tensor)
-        return img
+        return compiled(ws, dtype=dtype)
 
     return synthesize

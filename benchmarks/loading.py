@@ -8,6 +8,7 @@ from pathlib import Path
 import wplus
 from wplus.benchmarks.nvidia_file import write_nvidia_pickle
 from wplus.checkpoints import Checkpoint, write_checkpoint
+from wplus.config import StyleGAN2Config
 
 _REPEATS = 3
 _WRITERS: dict[str, Callable[[Path, Checkpoint], None]] = {
@@ -20,6 +21,8 @@ def time_loading(checkpoint: Checkpoint, *, threads: int) -> dict[str, list[floa
     """Seconds of `wplus.load` by kind of file; the file is in the system's cache and torch is imported already."""
     samples: dict[str, list[float]] = {}
     for suffix, write in _WRITERS.items():
+        if suffix == "pkl" and not isinstance(checkpoint.config, StyleGAN2Config):
+            continue  # nvidia_file lays out StyleGAN2 alone
         with tempfile.TemporaryDirectory(prefix="wplus-bench-") as folder:
             path = Path(folder) / f"network.{suffix}"
             write(path, checkpoint)

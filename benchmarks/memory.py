@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wplus.benchmarks.contestants import Entry
-from wplus.config import StyleGAN2Config, config_from_dict, config_to_dict
+from wplus.config import StyleConfig, config_from_dict, config_to_dict
 from wplus.errors import WplusError
 
 _MIB = 2**20
@@ -18,7 +18,7 @@ _MIB = 2**20
 class SynthesisTask:
     """Load a network, draw one batch twice."""
 
-    network: str | StyleGAN2Config
+    network: str | StyleConfig
     entry: Entry
     batch: int
     threads: int
@@ -49,8 +49,8 @@ def peak_mib(task: SynthesisTask | SamplingTask) -> float:
 
 def _to_json(task: SynthesisTask | SamplingTask) -> dict[str, Any]:
     values = asdict(task)
-    if isinstance(task.network, StyleGAN2Config):
-        values["network"] = config_to_dict(task.network)
+    if isinstance(task.network, StyleConfig):
+        values["network"] = {"family": task.network.family, "config": config_to_dict(task.network)}
     return values
 
 
@@ -59,9 +59,7 @@ def _from_json(values: dict[str, Any]) -> SynthesisTask | SamplingTask:
         return SamplingTask(**values)
     network = values["network"]
     if isinstance(network, dict):
-        config = config_from_dict(StyleGAN2Config.family, network)
-        assert isinstance(config, StyleGAN2Config)
-        network = config
+        network = config_from_dict(network["family"], network["config"])
     return SynthesisTask(**values | {"network": network, "entry": Entry(**values["entry"])})
 
 

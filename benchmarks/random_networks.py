@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance, Tensors
-from wplus.config import StyleGAN2Config
+from wplus.config import StyleConfig, StyleGAN2Config
 
 _RECIPE = "wplus random network 1"
 _BIAS = 0.1
@@ -46,8 +46,8 @@ def random_checkpoint(config: StyleGAN2Config, *, seed: int = 0) -> Checkpoint:
             f"The recipe makes unconditional networks of the architecture skip; this configuration has architecture "
             f"{config.architecture} and c_dim {config.c_dim}. Benchmark a checkpoint file of that kind instead."
         )
-    draw = _Draw(seed)
-    tensors = _mapping(config, draw)
+    draw = Draw(seed)
+    tensors = mapping_tensors(config, draw)
     for index, resolution in enumerate(config.resolutions):
         in_channels = config.channels[index - 1] if index else None
         tensors |= _block(config, draw, resolution, in_channels, config.channels[index])
@@ -58,7 +58,7 @@ def random_checkpoint(config: StyleGAN2Config, *, seed: int = 0) -> Checkpoint:
     )
 
 
-class _Draw:
+class Draw:
     """Normal numbers, float32, in the order in which they are asked for."""
 
     def __init__(self, seed: int) -> None:
@@ -69,7 +69,8 @@ class _Draw:
         return np.asarray(values, dtype=np.float32)
 
 
-def _mapping(config: StyleGAN2Config, draw: _Draw) -> Tensors:
+def mapping_tensors(config: StyleConfig, draw: Draw) -> Tensors:
+    """The mapping network of any StyleGAN, and w_avg."""
     tensors = {"mapping.w_avg": draw(config.w_dim, scale=_BIAS)}
     width = config.z_dim
     for index in range(config.num_mapping_layers):
@@ -81,11 +82,11 @@ def _mapping(config: StyleGAN2Config, draw: _Draw) -> Tensors:
     return tensors
 
 
-def _block(config: StyleGAN2Config, draw: _Draw, resolution: int, in_channels: int | None, channels: int) -> Tensors:
+def _block(config: StyleGAN2Config, draw: Draw, resolution: int, in_channels: int | None, channels: int) -> Tensors:
     name = f"synthesis.b{resolution}"
     tensors = {f"{name}.resample_filter": _fir()}
     if in_channels is None:
-        tensors[f"{name}.const"] = draw(channels, resolution, resolution)
+        tensors[f"{name}.const"] = draw(channels, *config.const_shape)
     else:
         tensors |= _layer(config, draw, f"{name}.conv0", resolution, in_channels, channels)
     tensors |= _layer(config, draw, f"{name}.conv1", resolution, channels, channels)
@@ -95,21 +96,19 @@ def _block(config: StyleGAN2Config, draw: _Draw, resolution: int, in_channels: i
     return tensors | _affine(config, draw, f"{name}.torgb", channels)
 
 
-def _layer(
-    config: StyleGAN2Config, draw: _Draw, name: str, resolution: int, in_channels: int, channels: int
-) -> Tensors:
+def _layer(config: StyleGAN2Config, draw: Draw, name: str, resolution: int, in_channels: int, channels: int) -> Tensors:
     tensors = {
         f"{name}.weight": draw(channels, in_channels, 3, 3),
         f"{name}.bias": draw(channels, scale=_BIAS),
         f"{name}.resample_filter": _fir(),
     }
     if config.use_noise:
-        tensors[f"{name}.noise_const"] = draw(resolution, resolution)
+        tensors[f"{name}.noise_const"] = draw(*config.block_shape(config.resolutions.index(resolution)))
         tensors[f"{name}.noise_strength"] = draw(scale=_BIAS / 4, mean=_BIAS)
     return tensors | _affine(config, draw, name, in_channels)
 
 
-def _affine(config: StyleGAN2Config, draw: _Draw, layer: str, channels: int) -> Tensors:
+def _affine(config: StyleGAN2Config, draw: Draw, layer: str, channels: int) -> Tensors:
     return {
         f"{layer}.affine.weight": draw(channels, config.w_dim),
         f"{layer}.affine.bias": draw(channels, scale=_BIAS, mean=1),

@@ -4,24 +4,25 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from wplus.backends import BackendName, Precision
-from wplus.benchmarks.baseline import NvidiaFormulation
 from wplus.benchmarks.cases import Case, choose_cases, read_network
 from wplus.benchmarks.cell import Cell, time_cell
 from wplus.benchmarks.contestants import Contestant, build, entries, unsupported_reasons
-from wplus.benchmarks.flops import synthesis_flops
+from wplus.benchmarks.families import family_of
 from wplus.benchmarks.loading import time_loading
 from wplus.benchmarks.memory import SamplingTask, SynthesisTask, peak_mib
 from wplus.benchmarks.recorder import Recorder
 from wplus.benchmarks.report import Report
 from wplus.benchmarks.timing import matrix_products
 from wplus.checkpoints import Checkpoint
-from wplus.config import StyleGAN2Config
+from wplus.config import StyleConfig
 from wplus.latents import seeds_to_z
+from wplus.networks import build_network
 from wplus.threads import usable_cpus
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def _run_case(case: Case, options: BenchOptions, recorder: Recorder, threads: in
         products.append({dtype: matrix_products(dtype) for dtype in dtypes})
         ceilings = recorder.add_products(products)
         for cell in cells:
-            recorder.add_cell(cell, contestants, synthesis_flops(config), ceilings)
+            recorder.add_cell(cell, contestants, family_of(config).flops(config), ceilings)
         recorder.add_throughput(cells, contestants)
     if not options.quick:
         _record_loading(checkpoint, recorder, threads)
@@ -106,11 +107,14 @@ def _contestants(
         yield contestant
 
 
-def _fixed_ws(config: StyleGAN2Config, checkpoint: Checkpoint, count: int) -> Tensor:
+def _fixed_ws(config: StyleConfig, checkpoint: Checkpoint, count: int) -> Tensor:
     """The ws `[count, num_ws, w_dim]` of seeds 0, 1, ..., of the first class where there are classes."""
     z = torch.from_numpy(seeds_to_z(range(count), config.z_dim))
     c = torch.eye(config.c_dim)[:1].expand(count, -1) if config.c_dim else None
-    return NvidiaFormulation(config, checkpoint.tensors).map(z, c, truncation_psi=_TRUNCATION_PSI).clone()
+    psi, cutoff = torch.full((count,), _TRUNCATION_PSI), torch.full((count,), config.num_ws)
+    with torch.inference_mode():
+        ws: Tensor = cast(Any, build_network(checkpoint)).map(z, c, psi, cutoff)
+    return ws.clone()
 
 
 def _record_loading(checkpoint: Checkpoint, recorder: Recorder, threads: int) -> None:

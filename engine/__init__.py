@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wplus.latents import Latents
     from wplus.loading import load
     from wplus.sampling import Batch
+    from wplus.wrapping import wrap
 
 __all__ = [
     "ArtifactError",
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "latents",
     "load",
+    "wrap",
 ]
 
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "Generator": "wplus.generator",
     "Latents": "wplus.latents",
     "load": "wplus.loading",
+    "wrap": "wplus.wrapping",
 }
 
 

@@ -12,16 +12,17 @@ from wplus.backends import Array, Backend, BackendName, Precision
 from wplus.backends.choice import check_options, make_backend
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance
 from wplus.checkpoints.fingerprint import fingerprint
-from wplus.config import Config, StyleConfig
+from wplus.config import Config
 from wplus.errors import UnsupportedError, WplusError
-from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, merge_noise, noise_constants, per_sample
+from wplus.facts import Facts
+from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, matrices, merge_noise, noise_constants, per_sample
 from wplus.latents import Latents, broadcast, check_generator
 from wplus.sampling import Batch, default_micro_batch, sample
 from wplus.threads import usable_cpus
 
 
-class Generator:
-    """A network z -> w -> picture, or z -> picture, on some backend; made by `wplus.load`.
+class Generator(Facts):
+    """A network z -> w -> picture, or z -> picture, on some backend; made by `wplus.load` or `wplus.wrap`.
 
     One object may be called from many threads. It belongs to the process that made it: after a fork every call is an
     error, while pickling it (as `spawn` does) loads it again in the other process.
@@ -40,56 +41,71 @@ class Generator:
     ) -> None:
         """Prepares a checkpoint to run; see `wplus.load` for the arguments."""
         check_options(backend, precision, threads, batch)
-        self.config: Config = checkpoint.config
-        self.provenance: Provenance = checkpoint.provenance
-        self.name = name or checkpoint.provenance.source  # without folders: pictures carry it
-        self.fingerprint = fingerprint(checkpoint.config, checkpoint.tensors)
-        self.micro_batch = batch or default_micro_batch(checkpoint.config)
-        self.threads = threads or usable_cpus()
-        self.reload: tuple[Any, ...] | None = None  # what pickling records; `wplus.load` sets it
-        self._noise_consts = noise_constants(checkpoint)
-        self._w_avg = checkpoint.tensors.get("mapping.w_avg")
-        self._backend: Backend | None = make_backend(
-            checkpoint, backend=backend, device=device, precision=precision, threads=self.threads
+        threads = threads or usable_cpus()
+        running = make_backend(checkpoint, backend=backend, device=device, precision=precision, threads=threads)
+        self._hold(
+            running,
+            config=checkpoint.config,
+            provenance=checkpoint.provenance,
+            fingerprint=fingerprint(checkpoint.config, checkpoint.tensors),
+            name=name,
+            threads=threads,
+            batch=batch,
+            noise_consts=noise_constants(checkpoint),
+            w_avg=checkpoint.tensors.get("mapping.w_avg"),
         )
+
+    @classmethod
+    def of_backend(
+        cls,
+        backend: Backend,
+        *,
+        config: Config,
+        provenance: Provenance,
+        fingerprint: str,
+        name: str | None = None,
+        threads: int,
+        batch: int | None = None,
+    ) -> Self:
+        """A generator without W and without stored noise, out of a backend that runs already."""
+        generator = cls.__new__(cls)
+        generator._hold(
+            backend,
+            config=config,
+            provenance=provenance,
+            fingerprint=fingerprint,
+            name=name,
+            threads=threads,
+            batch=batch,
+        )
+        return generator
+
+    def _hold(
+        self,
+        backend: Backend,
+        *,
+        config: Config,
+        provenance: Provenance,
+        fingerprint: str,
+        name: str | None,
+        threads: int,
+        batch: int | None,
+        noise_consts: dict[str, NDArray[np.float32]] | None = None,
+        w_avg: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.config = config
+        self.provenance = provenance
+        self.name = name or provenance.source  # without folders: pictures carry it
+        self.fingerprint = fingerprint
+        self.micro_batch = batch or default_micro_batch(config)
+        self.threads = threads
+        self.reload: tuple[Any, ...] | None = None  # what pickling records; `wplus.load` sets it
+        self._noise_consts = noise_consts or {}
+        self._w_avg = w_avg
+        self._backend: Backend | None = backend
         self._pid = os.getpid()
 
-    # What it is
-
-    @property
-    def family(self) -> str:
-        """ "stylegan2" or "plain"."""
-        return self.config.family
-
-    @property
-    def parent(self) -> str | None:
-        """Fingerprint of the generator that this one was tuned from; its latents are accepted."""
-        return self.provenance.parent
-
-    @property
-    def z_dim(self) -> int:
-        """Numbers in one z."""
-        return self.config.z_dim
-
-    @property
-    def z_shape(self) -> tuple[int, ...]:
-        """Shape of one z."""
-        return self.config.z_shape
-
-    @property
-    def c_dim(self) -> int:
-        """Classes; 0 in an unconditional network."""
-        return self.config.c_dim
-
-    @property
-    def w_dim(self) -> int:
-        """Numbers in one w."""
-        return self._stylegan("w_dim").w_dim
-
-    @property
-    def num_ws(self) -> int:
-        """Style inputs: the w's in one latent of W+."""
-        return self._stylegan("num_ws").num_ws
+    # What it is; more in `Facts`
 
     @property
     def w_avg(self) -> NDArray[np.float32]:
@@ -102,26 +118,6 @@ class Generator:
     def noise_shapes(self) -> dict[str, tuple[int, int]]:
         """Height and width of each noise map, by the name that `noise` takes."""
         return {name: (value.shape[-2], value.shape[-1]) for name, value in self._noise_consts.items()}
-
-    @property
-    def has_w(self) -> bool:
-        """Whether it has a W space."""
-        return self.config.has_w
-
-    @property
-    def img_resolution(self) -> int:
-        """Pixels of the longer side."""
-        return self.config.img_resolution
-
-    @property
-    def img_shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.config.img_shape
-
-    @property
-    def img_channels(self) -> int:
-        """Channels of the picture, 1 to 4."""
-        return self.config.img_channels
 
     @property
     def backend(self) -> str:
@@ -162,14 +158,15 @@ class Generator:
             z: `[N, z_dim]`, numpy or torch.
             c: `[N, c_dim]` or `[1, c_dim]`, needed exactly when the network is conditional.
             truncation_psi: One number, or one per sample `[N]`; 1 changes nothing, 0 gives the mean w.
-            truncation_cutoff: Slots to truncate, one number or `[N]`; None: all.
+            truncation_cutoff: Slots to truncate, one number or `[N]`, 0 for none; None: what the family does, which
+                is all but in StyleGAN1, whose files store it.
 
         Returns:
             `[N, num_ws, w_dim]`, of z's kind and on its device.
 
         Raises:
             UnsupportedError: the family has no W space.
-            ValueError: a shape does not fit, psi is not finite, or the cutoff is not between 0 and num_ws.
+            ValueError: a shape does not fit, psi is not finite, or the cutoff is negative.
         """
         num_ws = self._stylegan("map").num_ws
         check_shape("z", z, self.z_shape, owner=self)
@@ -180,7 +177,7 @@ class Generator:
             z,
             labels(c, count, self.c_dim),
             per_sample("truncation_psi", truncation_psi, count, np.float32),
-            per_sample("truncation_cutoff", cutoff, count, np.int64, least=0, most=num_ws),
+            per_sample("truncation_cutoff", cutoff, count, np.int64, least=0),
         )
         return like(ws, z)
 
@@ -191,6 +188,8 @@ class Generator:
         noise: Noise | None = None,
         seeds: Sequence[int] | None = None,
         *,
+        c: Array | None = None,
+        transform: Array | None = None,
         allow_mismatch: bool = False,
     ) -> Array:
         """ws to pictures.
@@ -200,6 +199,9 @@ class Generator:
             noise_mode: "const": the stored maps; "random": drawn from `seeds`; "none".
             noise: `{name: [N or 1, 1, H, W]}`, used in place of the maps of that name; see `noise_shapes`.
             seeds: One per sample, for the noise mode "random".
+            c: `[N, c_dim]` or `[1, c_dim]`, the label of a z in a conditional network; a w has it in it already.
+            transform: StyleGAN3's user transform `[3, 3]` or `[N, 3, 3]`, already inverted as NVIDIA's is; see
+                `wplus.transforms.user_transform`.
             allow_mismatch: Draw latents of another generator, with a warning.
 
         Returns:
@@ -207,10 +209,12 @@ class Generator:
 
         Raises:
             LatentMismatchError: the latents belong to another generator.
-            ValueError: a shape, a noise map or `seeds` does not fit.
+            UnsupportedError: a transform is given to a family that has none.
+            ValueError: a shape, a noise map, a label or `seeds` does not fit.
         """
-        latents, maps = self._inputs(ws, noise_mode, noise, seeds, allow_mismatch)
-        return like(self._running.synthesize(latents, maps), latents)
+        latents, maps, label = self._inputs(ws, noise_mode, noise, seeds, c, allow_mismatch)
+        user = self._transform(transform, len(latents))
+        return like(self._running.synthesize(latents, maps, c=label, transform=user), latents)
 
     def images(
         self,
@@ -219,11 +223,14 @@ class Generator:
         noise: Noise | None = None,
         seeds: Sequence[int] | None = None,
         *,
+        c: Array | None = None,
+        transform: Array | None = None,
         allow_mismatch: bool = False,
     ) -> Array:
         """Pictures as bytes, uint8 `[N, H, W, C]`: clamp(round-down(x * 127.5 + 128), 0, 255); see `synthesize`."""
-        latents, maps = self._inputs(ws, noise_mode, noise, seeds, allow_mismatch)
-        return like(self._running.images(latents, maps), latents)
+        latents, maps, label = self._inputs(ws, noise_mode, noise, seeds, c, allow_mismatch)
+        user = self._transform(transform, len(latents))
+        return like(self._running.images(latents, maps, c=label, transform=user), latents)
 
     def sample(
         self,
@@ -232,6 +239,8 @@ class Generator:
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
         noise_mode: NoiseMode = "const",
+        *,
+        transform: Array | None = None,
     ) -> Iterator[Batch]:
         """Pictures of seeds, a batch at a time; see `wplus.sampling.sample`."""
         return sample(
@@ -241,6 +250,7 @@ class Generator:
             truncation_psi=truncation_psi,
             truncation_cutoff=truncation_cutoff,
             noise_mode=noise_mode,
+            transform=transform,
         )
 
     def close(self) -> None:
@@ -259,7 +269,10 @@ class Generator:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.reload is None:
-            raise TypeError("This Generator was not made by wplus.load, so it does not know how to load itself again.")
+            raise TypeError(
+                "This Generator was not made from a file, so it does not know how to load itself again. "
+                "Make it in the other process."
+            )
         return self.reload
 
     # How
@@ -275,13 +288,14 @@ class Generator:
             raise WplusError(f"This Generator ({self.name}) is closed. Load it again.")
         return self._backend
 
-    def _stylegan(self, what: str) -> StyleConfig:
-        if not isinstance(self.config, StyleConfig):
+    def _transform(self, transform: Array | None, count: int) -> Array | None:
+        if transform is None:
+            return None
+        if not self.config.has_transform:
             raise UnsupportedError(
-                f"{what} needs a W space, which the family {self.family} ({self.name}) lacks: its latent is z "
-                f"{list(self.z_shape)}, and synthesize takes that."
+                f"transform moves and turns the picture inside StyleGAN3; {self.name} ({self.family}) cannot. Omit it."
             )
-        return self.config
+        return matrices(transform, count)
 
     def _inputs(
         self,
@@ -289,23 +303,28 @@ class Generator:
         noise_mode: NoiseMode,
         noise: Noise | None,
         seeds: Sequence[int] | None,
+        c: Array | None,
         allow_mismatch: bool,
-    ) -> tuple[Array, Noise | None]:
-        """Checked latents, and the noise as a backend takes it."""
+    ) -> tuple[Array, Noise | None, Array | None]:
+        """Checked latents, and the noise and the label as a backend takes them."""
+        is_z = ws.space == "z" if isinstance(ws, Latents) else not self.has_w
+        if c is not None and not is_z:
+            raise ValueError("c is a label, which acts on the way from z to w; these latents are w already. Omit it.")
         if isinstance(ws, Latents):
             check_generator(ws, self, allow_mismatch=allow_mismatch)
             noise = noise if noise is not None else ws.noise or None
-            ws = self._values_of(ws)
+            ws = self._values_of(ws, c)
         expected = (self.num_ws, self.w_dim) if self.has_w else self.z_shape
         check_shape("ws" if self.has_w else "z", ws, expected, owner=self)
-        return ws, merge_noise(self._noise_consts, noise_mode, noise, seeds, len(ws))
+        label = None if self.has_w else labels(c, len(ws), self.c_dim)
+        return ws, merge_noise(self._noise_consts, noise_mode, noise, seeds, len(ws)), label
 
-    def _values_of(self, latents: Latents) -> Array:
+    def _values_of(self, latents: Latents, c: Array | None) -> Array:
         """The values of latents in the space that `synthesize` takes."""
         if latents.space == "z":
             if not self.has_w:
                 return latents.values
             psi = 1.0 if latents.truncation_psi is None else latents.truncation_psi
-            return self.map(latents.values, truncation_psi=psi)
+            return self.map(latents.values, c, psi)
         self._stylegan(f"A latent of the space {latents.space}")
         return broadcast(latents.values, num_ws=self.num_ws) if latents.space == "w" else latents.values

@@ -1,5 +1,6 @@
 """Checks on what a user hands to a `Generator`, and its translation into what a backend takes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
@@ -13,7 +14,7 @@ from wplus.latents import noise_maps
 NoiseMode = Literal["const", "random", "none"]
 Noise = Mapping[str, Array]
 
-_NOISE_SUFFIX = ".noise_const"
+_NOISE = re.compile(r"synthesis\.(.+\.noise_const|noise\d+)")  # StyleGAN1 numbers its maps
 
 
 class _Named(Protocol):
@@ -26,7 +27,11 @@ class _Named(Protocol):
 def like(result: Array, given: Array) -> Array:
     """A backend's result as the kind of array that was given, on its device."""
     if isinstance(given, np.ndarray):
-        return result.detach().cpu().numpy()
+        return result if isinstance(result, np.ndarray) else result.detach().cpu().numpy()
+    if isinstance(result, np.ndarray):
+        import torch  # which is there: `given` is a tensor
+
+        result = torch.from_numpy(result)
     return result.to(given.device)
 
 
@@ -54,20 +59,18 @@ def check_shape(name: str, array: Array, expected: tuple[int, ...], *, owner: _N
         raise ValueError(f"{name} is {array.dtype}; floating-point numbers are needed.")
 
 
-def per_sample(
-    name: str, value: float | Array, count: int, dtype: type[Any], *, least: float = -np.inf, most: float = np.inf
-) -> Array:
+def per_sample(name: str, value: float | Array, count: int, dtype: type[Any], *, least: float = -np.inf) -> Array:
     """One number, or `[N]` of them, as `[N]`.
 
     Raises:
-        ValueError: there are more or fewer than N, or one is not finite or out of range.
+        ValueError: there are more or fewer than N, or one is not finite or below `least`.
     """
     values: Array = value if hasattr(value, "shape") else np.asarray(value)
     if values.ndim == 0:
         values = np.full(count, float(values))
-    if wrong := [number for number in values.tolist() if not (np.isfinite(number) and least <= number <= most)]:
-        bounds = "finite" if np.isinf(most) else f"between {least:g} and {most:g}"
-        raise ValueError(f"{name} is {wrong[0]:g}; it must be {bounds}.")
+    if wrong := [number for number in values.tolist() if not (np.isfinite(number) and number >= least)]:
+        bound = "finite" if np.isinf(least) else f"at least {least:g}"
+        raise ValueError(f"{name} is {wrong[0]:g}; it must be {bound}.")
     if tuple(values.shape) != (count,):
         raise ValueError(f"{name} is {list(values.shape)}; one number, or [{count}] for {count} samples, is needed.")
     return values.astype(dtype) if isinstance(values, np.ndarray) else values
@@ -97,6 +100,23 @@ def labels(c: Array | None, count: int, c_dim: int) -> Array | None:
     return np.repeat(c, count, axis=0) if isinstance(c, np.ndarray) else c.expand(count, c_dim)
 
 
+def matrices(transform: Array, count: int) -> Array:
+    """A transform as `[N, 3, 3]`.
+
+    Raises:
+        ValueError: it is neither `[3, 3]` nor `[N, 3, 3]`, or not finite.
+    """
+    values: Array = transform if hasattr(transform, "shape") else np.asarray(transform, np.float32)
+    shape = tuple(values.shape)
+    if shape not in ((3, 3), (count, 3, 3)):
+        raise ValueError(f"transform is {list(shape)}; [3, 3], or [{count}, 3, 3] for {count} samples, is needed.")
+    if isinstance(values, np.ndarray):
+        if not np.isfinite(values).all():
+            raise ValueError("transform has numbers that are not finite.")
+        return np.broadcast_to(values, (count, 3, 3))
+    return values.expand(count, 3, 3)
+
+
 def one_hot(index: int, c_dim: int) -> NDArray[np.float32]:
     """The label of a class, `[1, c_dim]`.
 
@@ -109,13 +129,9 @@ def one_hot(index: int, c_dim: int) -> NDArray[np.float32]:
 
 
 def noise_constants(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
-    """The stored noise maps `[H, W]`, in the network's order, under NVIDIA's buffer paths without `synthesis.`."""
-    found = {
-        name.removeprefix("synthesis."): value
-        for name, value in checkpoint.tensors.items()
-        if name.endswith(_NOISE_SUFFIX)
-    }
-    return dict(sorted(found.items(), key=lambda item: (item[1].shape[-1], item[0])))
+    """The stored noise maps `[H, W]`, in the network's order, under their tensors' names without `synthesis.`."""
+    found = {match[1]: checkpoint.tensors[name] for name in checkpoint.tensors if (match := _NOISE.fullmatch(name))}
+    return dict(sorted(found.items(), key=lambda item: (item[1].shape[-1], len(item[0]), item[0])))
 
 
 def merge_noise(

@@ -29,10 +29,14 @@ class MapOptions:
     truncation_cutoff: int | None = None
     class_index: int | None = None  # of a conditional network
 
+    def label(self, c_dim: int) -> _Array | None:
+        """The class as `[1, c_dim]`; None where there is none."""
+        return None if self.class_index is None else one_hot(self.class_index, c_dim)
+
 
 def map_each(G: "Generator", latents: Iterable[_Array], options: MapOptions) -> Iterator[_Array]:
     """ws `[num_ws, w_dim]` of each z, in micro-batches of one size, as sampling does: the same bits in any company."""
-    c = None if options.class_index is None else one_hot(options.class_index, G.c_dim)
+    c = options.label(G.c_dim)
     stream = iter(latents)
     while chunk := list(islice(stream, G.micro_batch)):
         padded = np.stack(chunk + chunk[-1:] * (G.micro_batch - len(chunk)))
@@ -91,5 +95,5 @@ def _check_z(G: "Generator", values: _Array, options: MapOptions) -> None:
     if (index is not None) != (G.c_dim > 0) or (index is not None and not 0 <= index < G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
         raise ValueError(f"The class is {'missing' if index is None else index}; {G.name} needs {need}.")
-    if not G.has_w and options != MapOptions():
+    if not G.has_w and (options.truncation_psi != 1 or options.truncation_cutoff is not None):
         raise UnsupportedError(f"{G.name} (family {G.family}) has no truncation. Leave out --trunc and --trunc-cutoff.")

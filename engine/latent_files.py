@@ -18,6 +18,7 @@ from wplus.latents import Latents, Space
 FORMAT_VERSION = 1
 
 _KEYS = ("w", "z", "dlatents")
+_SPACES: dict[int, Space] = {2: "w", 3: "w+", 4: "z"}  # by the number of axes, where a file says nothing
 _NOISE = "noise/"
 _MAX_EXPANSION = 200  # what broadcast w's compress to is a hundredth; a zip bomb is a thousandth
 _SMALL = 2**26  # bytes that any file may expand to
@@ -55,8 +56,8 @@ def load_latents(path: str | Path, *, num_ws: int | None = None, latents_as: Spa
     """Reads a latent file.
 
     Ours, NVIDIA's `projected_w.npz` (key `w`), TensorFlow's `dlatents.npz`, `.npy` and `.pt` with `[1, L, D]`,
-    `[L, D]`, `[N, L, D]` or `[N, D]`, and rosinality's projections. Three axes are W+. Two are one W+
-    where the first is `num_ws` long (and a log line says so), else N w's.
+    `[L, D]`, `[N, L, D]` or `[N, D]`, and rosinality's projections. Three axes are W+, four are
+    spatial z. Two are one W+ where the first is `num_ws` long (and a log line says so), else N w's.
 
     Args:
         num_ws: Style inputs of the generator that the latents are for.
@@ -210,7 +211,7 @@ def _foreign(path: Path, contents: _Contents, num_ws: int | None, space: Space |
     if space is None and values.ndim == 2 and values.shape[0] == num_ws:
         _log.info("%s is %s: taken as one W+ latent; --latents-as=w reads it as that many w.", path, list(values.shape))
         space = "w+"
-    space = space or ("w+" if values.ndim == 3 else "w")
+    space = space or _SPACES.get(values.ndim, "w")
     if space == "w+" and values.ndim == 2:
         values = values[None]
     return Latents(values=values, space=space, noise=contents.noise)

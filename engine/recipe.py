@@ -24,6 +24,8 @@ _FLAGS = {
     "w_frames": ("--w-frames", None),
     "frames": ("--frames", None),
     "fps": ("--fps", None),
+    "translate": ("--translate", None),
+    "rotate": ("--rotate", None),
     "num_keyframes": ("--num-keyframes", None),
     "grid": ("--grid", None),
     "batch": ("--batch", None),
@@ -33,7 +35,7 @@ _FLAGS = {
     "threads": ("--threads", None),
 }
 _NUMBERS = {"seed": "--seeds", "seeds": "--seeds", "rows": "--rows", "columns": "--cols"}
-_SWITCHES = {"loop": "--loop", "allow_mismatch": "--allow-mismatch"}
+_SWITCHES = {"loop": "--loop", "anchor": "--anchor", "allow_mismatch": "--allow-mismatch"}
 _LATENTS = {"sample": "--projected-w", "walk": "--latents"}
 
 

@@ -20,6 +20,7 @@ from wplus.media import ImageWriter, OutputFormat, Picture, encode_image, grid
 from wplus.media_metadata import read_metadata
 from wplus.recipe import recipe
 from wplus.sampling import draw
+from wplus.transforms import IN_PLACE, Move
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class RenderConfig:
     truncation_cutoff: int | None = None
     class_index: int | None = None  # of a conditional network
     noise_mode: NoiseMode = "const"
+    move: Move = IN_PLACE  # of StyleGAN3's pictures
     metadata: bool = True  # pictures say how they were made
     resume: bool = False  # keep the pictures that are there and say that they were made just so
 
@@ -62,7 +64,8 @@ def render_seeds(G: Generator, seeds: Sequence[int], config: RenderConfig) -> in
     wanted = [seed for seed in seeds if not (config.resume and _is_there(G, config, seed))]
     if len(wanted) < len(seeds):
         _log.info("%d of %d pictures are there already.", len(seeds) - len(wanted), len(seeds))
-    batches = G.sample(wanted, c, config.truncation_psi, config.truncation_cutoff, config.noise_mode)
+    psi, cutoff, mode = config.truncation_psi, config.truncation_cutoff, config.noise_mode
+    batches = G.sample(wanted, c, psi, cutoff, mode, transform=config.move.matrix)
     pictures = (pair for batch in batches for pair in zip(batch.seeds, batch.images, strict=True))
     named = ((_seed_name(seed), picture, _facts(G, config, seed=seed)) for seed, picture in pictures)
     sheet = _write(named, len(wanted), config)
@@ -132,7 +135,7 @@ def render_mix(
     cells = [(seed, seed, w) for seed, w in zip(columns, column_ws, strict=True)]
     for i, row in enumerate(rows):
         cells += [(row, row, row_ws[i]), *((row, column, mixed[i, j]) for j, column in enumerate(columns))]
-    pictures = draw(G, ((w, row) for row, _, w in cells), noise_mode=config.noise_mode)
+    pictures = draw(G, ((w, row) for row, _, w in cells), noise_mode=config.noise_mode, transform=config.move.matrix)
     named = (
         (f"{row}-{column}", picture, _facts(G, config, rows=[row], columns=[column], styles=chosen))
         for (row, column, _), picture in zip(cells, pictures, strict=True)
@@ -167,12 +170,13 @@ def _draw_latents(
 ) -> Iterator[Picture]:
     """The picture of each latent, in micro-batches of one size as sampling does, with the noise that came with it."""
     noise = noise if config.noise_mode == "const" else {}
+    c = None if G.has_w else _label(G, config)
     if wrong := [name for name, maps in noise.items() if len(maps) not in (1, len(ws))]:
         raise ValueError(f"The noise {wrong[0]} has {len(noise[wrong[0]])} maps; 1 or {len(ws)} are needed.")
     for start in range(0, len(ws), G.micro_batch):
         which = np.minimum(np.arange(start, start + G.micro_batch), len(ws) - 1)  # the last one pads
         maps = {name: value if len(value) == 1 else value[which] for name, value in noise.items()}
-        images = G.images(ws[which], config.noise_mode, maps or None, which.tolist())
+        images = G.images(ws[which], config.noise_mode, maps or None, which.tolist(), c=c, transform=config.move.matrix)
         yield from images[: len(ws) - start]
 
 
@@ -239,5 +243,6 @@ def _facts(G: Generator, config: RenderConfig, **more: Any) -> dict[str, Any]:
         "truncation_cutoff": config.truncation_cutoff,
         "class": config.class_index,
         "noise_mode": config.noise_mode,
+        **config.move.facts,
     }
     return recipe(G, "sample", more | drawing)

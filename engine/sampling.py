@@ -1,5 +1,6 @@
 """Pictures in quantity: micro-batches of one size, so that a picture never depends on its company."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -32,8 +33,8 @@ class Batch:
 
 
 def default_micro_batch(config: Config) -> int:
-    """Samples that run at once: 8 up to 128 px, fewer above, 1 from 512 px."""
-    return max(1, min(8, _MICRO_BATCH_PIXELS // config.img_resolution**2))
+    """Samples that run at once: 8 up to 128×128 px, fewer above, 1 from 512×512 px."""
+    return max(1, min(8, _MICRO_BATCH_PIXELS // math.prod(config.img_shape)))
 
 
 def sample(
@@ -44,6 +45,7 @@ def sample(
     truncation_psi: float = 1.0,
     truncation_cutoff: int | None = None,
     noise_mode: NoiseMode = "const",
+    transform: Array | None = None,
 ) -> Iterator[Batch]:
     """Draws seeds, `generator.micro_batch` at a time; memory does not grow with their number.
 
@@ -55,6 +57,7 @@ def sample(
         truncation_psi: For all samples.
         truncation_cutoff: For all samples; None: every slot.
         noise_mode: "random" draws each sample's noise from its seed.
+        transform: StyleGAN3's user transform `[3, 3]`, for all samples.
 
     Raises:
         ValueError: a seed or label does not fit.
@@ -67,10 +70,10 @@ def sample(
     for start, chunk in _chunks(seeds, generator.micro_batch):
         padded = chunk + chunk[-1:] * (generator.micro_batch - len(chunk))
         latents = seeds_to_z(padded, generator.z_shape)
+        label = None if c is None else _rows(c, start, len(chunk), len(padded))
         if generator.has_w:
-            rows = None if c is None else _rows(c, start, len(chunk), len(padded))
-            latents = generator.map(latents, rows, truncation_psi, truncation_cutoff)
-        images = generator.images(latents, noise_mode, seeds=padded)
+            latents, label = generator.map(latents, label, truncation_psi, truncation_cutoff), None
+        images = generator.images(latents, noise_mode, seeds=padded, c=label, transform=transform)
         passport = Latents(
             values=latents[: len(chunk)],
             space="w+" if generator.has_w else "z",
@@ -86,6 +89,8 @@ def draw(
     *,
     noise_mode: NoiseMode = "const",
     noise: Noise | None = None,
+    c: Array | None = None,
+    transform: Array | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Draws a stream of latents, one picture uint8 `[H, W, C]` each, in order.
 
@@ -93,11 +98,14 @@ def draw(
         rows: (ws `[num_ws, w_dim]`, or z in a family without W; seed of its random noise).
         noise_mode: See `Generator.synthesize`.
         noise: Maps for all pictures, `{name: [1, 1, H, W]}`.
+        c: The label of all pictures, `[1, c_dim]`, where the rows are z.
+        transform: StyleGAN3's user transform of all pictures, `[3, 3]`.
     """
     for _, chunk in _chunks(rows, generator.micro_batch):
         padded = chunk + chunk[-1:] * (generator.micro_batch - len(chunk))
         latents = np.stack([latent for latent, _ in padded])
-        images = generator.images(latents, noise_mode, noise, [seed for _, seed in padded])
+        seeds = [seed for _, seed in padded]
+        images = generator.images(latents, noise_mode, noise, seeds, c=c, transform=transform)
         yield from images[: len(chunk)]
 
 

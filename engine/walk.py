@@ -20,6 +20,7 @@ from wplus.latents import Latents
 from wplus.media import Picture, grid
 from wplus.recipe import recipe
 from wplus.sampling import draw
+from wplus.transforms import IN_PLACE, Move
 from wplus.video import open_sink
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class WalkConfig:
     truncation_cutoff: int | None = None
     class_index: int | None = None  # of a conditional network
     noise_mode: NoiseMode = "const"  # random: one for each cell, so that nothing flickers
+    move: Move = IN_PLACE  # of StyleGAN3's pictures
+    anchor: bool = False  # StyleGAN3: every frame stays where the mean picture stands, and does not drift
 
     def __post_init__(self) -> None:
         if min(self.grid) < 1:
@@ -196,7 +199,10 @@ def _noise(keyframes: Keyframes) -> Noise | None:
 
 def _frames(plan: _Plan) -> Iterator[Picture]:
     columns, rows = plan.config.grid
-    pictures = draw(plan.G, _rows(plan), noise_mode=plan.config.noise_mode, noise=plan.noise)
+    c = None if plan.G.has_w else plan.config.map_options.label(plan.G.c_dim)
+    pictures = draw(
+        plan.G, _rows(plan), noise_mode=plan.config.noise_mode, noise=plan.noise, c=c, transform=plan.config.move.matrix
+    )
     for _ in plan.times:
         yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)
 
@@ -206,7 +212,16 @@ def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
     points = (at([time])[0].reshape(plan.shape) for time in plan.times for at in plan.curves)
     maps = plan.space == "z" and plan.G.has_w
     latents = map_each(plan.G, points, plan.config.map_options) if maps else points
+    if plan.config.anchor:
+        latents = (_anchored(plan.G, ws) for ws in latents)
     return zip(latents, cycle(plan.noise_seeds))
+
+
+def _anchored(G: "Generator", ws: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The latent with the mean w in its first slot, from which StyleGAN3 learns where the picture stands."""
+    ws = np.array(ws)
+    ws[0] = G.w_avg
+    return ws
 
 
 def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
@@ -226,5 +241,7 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
         "truncation_cutoff": config.truncation_cutoff,
         "class": config.class_index,
         "noise_mode": config.noise_mode,
+        **config.move.facts,
+        "anchor": config.anchor,
     }
     return recipe(plan.G, "walk", facts)

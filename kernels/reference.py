@@ -4,6 +4,7 @@ Results keep the memory format of their input. Intermediates are overwritten onl
 arguments never are.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -101,6 +102,28 @@ def bias_act(
     if gain != 1:
         x = x * gain
     return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def filtered_lrelu(
+    x: Tensor,
+    fu: Tensor,
+    fd: Tensor,
+    b: Tensor | None = None,
+    *,
+    up: int = 1,
+    down: int = 1,
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    gain: float = math.sqrt(2),
+    slope: float = LRELU_SLOPE,
+    clamp: float | None = None,
+) -> Tensor:
+    """Bias, up-sampling, leaky ReLU, gain, clamp, down-sampling: the plain twin of `kernels/filtered_lrelu.py`.
+
+    Source: Karras et al. 2021 (StyleGAN3), section 3.2.
+    """
+    x = upfirdn2d(bias_act(x, b), fu, up=up, padding=padding, gain=up**2)
+    x = bias_act(F.leaky_relu(x, slope), gain=gain, clamp=clamp)
+    return upfirdn2d(x, fd, down=down)
 
 
 def modulated_conv2d(

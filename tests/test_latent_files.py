@@ -123,7 +123,7 @@ def _meta(**changes: Any) -> str:
         ("x.npy", _W.astype(int), {}, "it has int64 where floating-point numbers are needed"),
         ("x.npy", np.full((2, 16), np.nan), {}, "NaN or infinite"),
         ("x.npy", np.full((2, 16), 1e300), {}, "NaN or infinite"),
-        ("x.npy", np.zeros((1, 2, 3, 4)), {}, r"values is \[1, 2, 3, 4\]"),
+        ("x.npy", np.zeros((1, 2, 3, 4, 5)), {}, r"values is \[1, 2, 3, 4, 5\]"),
         ("x.npy", np.array([{}, {}]), {}, "damaged, or none of numpy's"),
         ("x.npz", None, {"images": _W}, "it has the arrays images; latents are named w, z, dlatents"),
         ("x.npz", _W, {"meta": np.array("{")}, "what it says of itself cannot be read"),
@@ -219,3 +219,10 @@ def test_keyframes_that_do_not_belong_together_are_refused(tmp_path: Path) -> No
         load("0.npz", "w.npy")
     with pytest.raises(ValueError, match="truncated differently"):
         load("z0.npz", "z1.npz")
+
+
+def test_four_axes_are_spatial_z(tmp_path: Path) -> None:
+    values = np.ones((2, 4, 3, 5), np.float32)
+    np.save(tmp_path / "z.npy", values)
+    latents = load_latents(tmp_path / "z.npy")
+    assert (latents.space, latents.values.shape) == ("z", (2, 4, 3, 5))

@@ -131,8 +131,8 @@ def test_a_broken_network_leaves_whole_files_only(
 ) -> None:
     sample = tiny.sample
 
-    def broken(*arguments: Any) -> Iterator[Any]:
-        yield next(sample(*arguments))
+    def broken(*arguments: Any, **options: Any) -> Iterator[Any]:
+        yield next(sample(*arguments, **options))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tiny, "sample", broken)

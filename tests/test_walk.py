@@ -33,6 +33,7 @@ class Tiny:
     def __init__(self, c_dim: int = 0) -> None:
         self.c_dim = c_dim
         self.noises: list[Any] = []
+        self.labels: list[Any] = []
         self.drawn: list[tuple[NDArray[np.float32], Any]] = []
 
     def map(
@@ -50,8 +51,17 @@ class Tiny:
         return ws
 
     def images(
-        self, ws: NDArray[np.float32], noise_mode: str = "const", noise: Any = None, seeds: Sequence[int] = ()
+        self,
+        ws: NDArray[np.float32],
+        noise_mode: str = "const",
+        noise: Any = None,
+        seeds: Sequence[int] = (),
+        *,
+        c: NDArray[np.float32] | None = None,
+        transform: NDArray[np.float32] | None = None,
     ) -> Picture:
+        assert transform is None
+        self.labels.append(c)
         self.noises.append(noise)
         self.drawn.extend(zip(ws, seeds, strict=True))
         shift = [seed if noise_mode == "random" else 0 for seed in seeds]

@@ -21,10 +21,30 @@ class Backend(Protocol):
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Array:
         """z `[N, z_dim]`, c `[N, c_dim]` or None, psi `[N]`, cutoff `[N]` int64 to ws `[N, num_ws, w_dim]`."""
 
-    def synthesize(self, latents: Array, noise: Mapping[str, Array] | None) -> Array:
-        """ws (z in a family without W) to img `[N, C, H, W]`; noise by name, None for the stored constants."""
+    def synthesize(
+        self,
+        latents: Array,
+        noise: Mapping[str, Array] | None,
+        *,
+        c: Array | None = None,
+        transform: Array | None = None,
+    ) -> Array:
+        """ws (z in a family without W) to img `[N, C, H, W]`.
 
-    def images(self, latents: Array, noise: Mapping[str, Array] | None) -> Array:
+        Args:
+            noise: By name; None for the stored constants.
+            c: `[N, c_dim]`, the label in a conditional family without W.
+            transform: `[N, 3, 3]`, in a family that has one.
+        """
+
+    def images(
+        self,
+        latents: Array,
+        noise: Mapping[str, Array] | None,
+        *,
+        c: Array | None = None,
+        transform: Array | None = None,
+    ) -> Array:
         """The same as uint8 `[N, H, W, C]`."""
 
     def close(self) -> None:

@@ -49,16 +49,32 @@ class EagerBackend:
             ws: Tensor = self._network.map(self._tensor(z), label, self._tensor(psi), self._tensor(cutoff))
             return ws
 
-    def synthesize(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
+    def synthesize(
+        self,
+        latents: Array,
+        noise: Mapping[str, Array] | None,
+        *,
+        c: Array | None = None,
+        transform: Array | None = None,
+    ) -> Tensor:
         """See `Backend.synthesize`."""
         maps = None if noise is None else {name: self._tensor(value) for name, value in noise.items()}
-        with self._ready(latents, *(noise or {}).values()):
-            img: Tensor = self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype)
+        given = {"c": c, "transform": transform}
+        options = {name: self._tensor(value) for name, value in given.items() if value is not None}
+        with self._ready(latents, *given.values(), *(noise or {}).values()):
+            img: Tensor = self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype, **options)
             return img
 
-    def images(self, latents: Array, noise: Mapping[str, Array] | None) -> Tensor:
+    def images(
+        self,
+        latents: Array,
+        noise: Mapping[str, Array] | None,
+        *,
+        c: Array | None = None,
+        transform: Array | None = None,
+    ) -> Tensor:
         """See `Backend.images`."""
-        return to_uint8(self.synthesize(latents, noise).detach())
+        return to_uint8(self.synthesize(latents, noise, c=c, transform=transform).detach())
 
     def close(self) -> None:
         """Frees the weights."""

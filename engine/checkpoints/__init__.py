@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from wplus.checkpoints import dcgan, native, nvidia, rosinality
+from wplus.checkpoints import dcgan, genforce, native, nvidia, rosinality, tensorflow
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance, Tensors
 from wplus.checkpoints.explain import explain
 from wplus.checkpoints.fingerprint import fingerprint
@@ -23,7 +23,7 @@ class _Reader(Protocol):
     def read(self, file: SourceFile) -> Checkpoint: ...
 
 
-_READERS: tuple[_Reader, ...] = (native, nvidia, rosinality, dcgan)
+_READERS: tuple[_Reader, ...] = (native, nvidia, tensorflow, rosinality, genforce, dcgan)
 
 
 def read_checkpoint(source: str | Path, *, sha256: str | None = None) -> Checkpoint:

@@ -2,8 +2,12 @@
 
 The stack's form is that of Radford et al. 2016 and PyTorch's tutorial: the first layer makes k×k pixels of z, each
 later one doubles the side with a 4×4 kernel. Strides, ReLU and tanh are in no file and are taken to be as there.
+
+A label stands behind z in the first layer's input: embedded where the file has an embedding, one-hot where it says
+how many classes there are. That z comes first is in no file either, and the checkpoint's contents say so.
 """
 
+import argparse
 from typing import Any
 
 from wplus.checkpoints.checkpoint import Checkpoint, Tensors
@@ -13,6 +17,9 @@ from wplus.checkpoints.torch_zip import to_float32
 from wplus.errors import UnsupportedError
 
 _KEYS = ("netG_state_dict", "netG", "generator", "generator_state_dict", "G", "g_ema", "state_dict", "model_state_dict")
+_CLASSES = ("n_classes", "num_classes", "n_class", "c_dim")
+_SETTINGS = ("args", "opt", "config", "hparams", "options", "params")  # where training scripts keep them
+_MAX_CLASSES = 100_000
 _NORM = {"weight", "bias", "running_mean", "running_var"}
 
 Layers = list[dict[str, Any]]
@@ -27,28 +34,57 @@ def read(file: SourceFile) -> Checkpoint:
     """The generator in the file."""
     found = _find(file.torch)
     assert found is not None
-    key, layers = found
+    key, layers, embedding = found
     tensors = _rename(layers, file.size)
-    config = infer_dcgan(tensors)
+    if embedding is not None:
+        tensors["embed.weight"] = to_float32("embed.weight", embedding, file_bytes=file.size)
+    config = infer_dcgan(tensors, c_dim=_said_classes(file.torch) if embedding is None else 0)
+    notes = ["strides, ReLU and tanh are no part of the file: DCGAN's"]
+    if config.c_dim:
+        how = "one-hot" if embedding is None else "embedded"
+        notes.append(f"the label ({config.c_dim} classes, {how}) is taken to stand behind z: that is in no file either")
     return Checkpoint(
         config=config,
         tensors=tensors,
         provenance=file.provenance("torch state dict of a DCGAN generator"),
         why=f"{key} holds transposed convolutions and batch norms in turn",
-        contents=(f"{key}: {len(tensors)} tensors (used)", "strides, ReLU and tanh are no part of the file: DCGAN's"),
+        contents=(f"{key}: {len(tensors)} tensors (used)", *notes),
     )
 
 
-def _find(content: Any) -> tuple[str, Layers] | None:
-    """Where a stack of layers was found, and its layers in order."""
+def _find(content: Any) -> tuple[str, Layers, Any] | None:
+    """Where a stack of layers was found, its layers in order, and the label's embedding if there is one."""
     if not isinstance(content, dict):
         return None
     for key in (*_KEYS, None):
         state = content if key is None else content.get(key)
-        layers = _layers(state) if isinstance(state, dict) else None
+        if not isinstance(state, dict):
+            continue
+        embeddings = [name for name in state if _is_embedding(name)]
+        if len(embeddings) > 1:
+            continue
+        layers = _layers({name: value for name, value in state.items() if name not in embeddings})
         if layers:
-            return ("the file" if key is None else key), layers
+            return ("the file" if key is None else key), layers, state[embeddings[0]] if embeddings else None
     return None
+
+
+def _is_embedding(name: Any) -> bool:
+    parts = name.rsplit(".", 2) if isinstance(name, str) else []
+    return len(parts) > 1 and parts[-1] == "weight" and "emb" in parts[-2].lower()
+
+
+def _said_classes(content: dict[Any, Any]) -> int:
+    """How many classes the file says that there are; 0 where it says nothing."""
+    settings: list[Any] = [content]
+    for key in _SETTINGS:
+        value = content.get(key)
+        settings.append(vars(value) if isinstance(value, argparse.Namespace) else value)
+    said = [part.get(name) for part in settings if isinstance(part, dict) for name in _CLASSES]
+    counts = {number for number in said if type(number) is int and 1 < number < _MAX_CLASSES}
+    if len(counts) > 1:
+        raise UnsupportedError(f"The file says that there are {' and '.join(map(str, sorted(counts)))} classes.")
+    return next(iter(counts), 0)
 
 
 def _layers(state: dict[Any, Any]) -> Layers | None:

@@ -3,11 +3,10 @@
 import codecs
 from typing import Any
 
-from wplus.checkpoints.nvidia_pickle import TensorFlowNetwork
 from wplus.checkpoints.pickle_machine import shown
 from wplus.checkpoints.source import SourceFile
 
-_NEEDED = "A StyleGAN2 checkpoint (.pkl, .pt, .safetensors) or a DCGAN state dict (.pt, .pth) is needed."
+_NEEDED = "A StyleGAN checkpoint (.pkl, .pt, .pth, .safetensors) or a DCGAN state dict (.pt, .pth) is needed."
 
 _MAGIC = (
     (b"\x89PNG", "a PNG picture"),
@@ -42,18 +41,13 @@ def explain(file: SourceFile) -> str:
     if file.head[257:262] == b"ustar":
         return f"It is a tar file; unpack it first. {_NEEDED}"
     if file.head[:1] == b"\x08" and file.head[2:3] in (b"\x12", b"\x3a", b"\x42"):  # protobuf of a ModelProto
-        return f"It is an ONNX graph; reading one arrives with bundles. {_NEEDED}"
+        return f"It is an ONNX graph. In Python, wplus.wrap draws one from z to picture. {_NEEDED}"
     if _is_text(file.head):
         return f"It is a text file. {_NEEDED}"
     return f"It is of no kind that is known; it begins with {file.head[:8].hex(' ')}. {_NEEDED}"
 
 
 def _explain_pickle(content: Any) -> str:
-    if isinstance(content, (tuple, list)) and any(isinstance(item, TensorFlowNetwork) for item in content):
-        return (
-            "It is a TensorFlow pickle of the original StyleGAN repositories, recognised but not read by this version. "
-            "NVIDIA's legacy.py turns it into a PyTorch pickle, which is read."
-        )
     return f"It is a pickle without a network of NVIDIA's: it holds {_describe(content)}. {_NEEDED}"
 
 

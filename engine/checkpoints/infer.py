@@ -1,6 +1,7 @@
 """The configuration of a generator, read off the names and shapes of its tensors."""
 
 from itertools import pairwise
+from typing import Any
 
 from wplus.checkpoints.checkpoint import Tensors
 from wplus.config import Architecture, DCGANConfig, StyleGAN2Config
@@ -21,22 +22,16 @@ def infer_stylegan2(tensors: Tensors, *, conv_clamp: float | None, lr_multiplier
     """
     resolutions = _resolutions(tensors)
     last = resolutions[-1]
-    layers = sum(f"mapping.fc{i}.weight" in tensors for i in range(len(tensors)))
-    width, features = shape_of(tensors, "mapping.fc0.weight", 2)
-    w_dim = shape_of(tensors, f"mapping.fc{layers - 1}.weight", 2)[0]
-    embed, c_dim = shape_of(tensors, "mapping.embed.weight", 2) if "mapping.embed.weight" in tensors else (0, 0)
+    _, *const_shape = shape_of(tensors, "synthesis.b4.const", 3)
+    mapping = infer_mapping(tensors)
     try:
         return StyleGAN2Config(
-            z_dim=features - embed,
-            c_dim=c_dim,
-            w_dim=w_dim,
-            img_resolution=last,
+            **mapping,
+            img_resolution=max(const_shape) << (len(resolutions) - 1),
             img_channels=shape_of(tensors, f"synthesis.b{last}.torgb.weight", 4)[0],
             channels=tuple(shape_of(tensors, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions),
+            const_shape=(const_shape[0], const_shape[1]),
             architecture=_architecture(tensors),
-            num_mapping_layers=layers,
-            mapping_features=width if layers > 1 and width != w_dim else None,
-            embed_features=embed if c_dim and embed != w_dim else None,
             lr_multiplier=lr_multiplier,
             conv_clamp=conv_clamp,
             use_noise=f"synthesis.b{last}.conv1.noise_strength" in tensors,
@@ -45,8 +40,27 @@ def infer_stylegan2(tensors: Tensors, *, conv_clamp: float | None, lr_multiplier
         raise UnsupportedError(f"This StyleGAN2 is outside what wplus draws: {exc}.") from exc
 
 
-def infer_dcgan(tensors: Tensors) -> DCGANConfig:
+def infer_mapping(tensors: Tensors) -> dict[str, Any]:
+    """What the mapping's tensors say of a `StyleConfig`, by the names of its fields."""
+    layers = sum(f"mapping.fc{i}.weight" in tensors for i in range(len(tensors)))
+    width, features = shape_of(tensors, "mapping.fc0.weight", 2)
+    w_dim = shape_of(tensors, f"mapping.fc{layers - 1}.weight", 2)[0]
+    embed, c_dim = shape_of(tensors, "mapping.embed.weight", 2) if "mapping.embed.weight" in tensors else (0, 0)
+    return {
+        "z_dim": features - embed,
+        "c_dim": c_dim,
+        "w_dim": w_dim,
+        "num_mapping_layers": layers,
+        "mapping_features": width if layers > 1 and width != w_dim else None,
+        "embed_features": embed if c_dim and embed != w_dim else None,
+    }
+
+
+def infer_dcgan(tensors: Tensors, *, c_dim: int = 0) -> DCGANConfig:
     """The configuration of a stack of layers named conv0.weight, norm0.weight, ..., with DCGAN's strides and paddings.
+
+    Args:
+        c_dim: Classes of a label that is not embedded, which no tensor shows.
 
     Raises:
         CheckpointError: the layers do not follow each other.
@@ -57,9 +71,20 @@ def infer_dcgan(tensors: Tensors) -> DCGANConfig:
         count += 1
     shapes = [shape_of(tensors, f"conv{i}.weight", 4) for i in range(count)]  # [in, out, k, k]
     _check_chain(shapes)
+    embed = 0
+    if "embed.weight" in tensors:
+        c_dim, embed = shape_of(tensors, "embed.weight", 2)
+        if embed >= shapes[0][0]:
+            raise UnsupportedError(
+                f"The label's embedding is {embed} wide and the first layer takes {shapes[0][0]} numbers: the label is "
+                "not put behind z, and how it acts is in no tensor. Wrap the module: wplus.wrap(module, z_dim=..., "
+                f"c_dim={c_dim})."
+            )
     try:
         return DCGANConfig(
-            z_dim=shapes[0][0],
+            z_dim=shapes[0][0] - (embed or c_dim),
+            c_dim=c_dim,
+            embed_features=embed or None,
             img_resolution=shapes[0][2] << (count - 1),
             img_channels=shapes[-1][1],
             channels=tuple(shape[1] for shape in shapes[:-1]),

@@ -32,6 +32,8 @@ def config_from_kwargs(kwargs: dict[str, Any], tensors: Tensors) -> StyleGAN2Con
         tensors, conv_clamp=None if clamp is None else float(clamp), lr_multiplier=float(lr_multiplier)
     )
     for name in (*_STATED, "architecture"):
+        if name == "img_resolution" and synthesis.get(name) in (config.resolutions[-1], *config.img_shape):
+            continue  # forks that draw rectangles keep the side of a square network there
         if name in synthesis and synthesis[name] != getattr(config, name):
             raise CheckpointError(
                 f"The keyword arguments say {name} = {synthesis[name]!r}; the tensors say {getattr(config, name)}."

@@ -9,9 +9,19 @@ import numpy as np
 
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance, Tensors
 from wplus.checkpoints.infer import infer_dcgan, infer_stylegan2
+from wplus.checkpoints.infer_stylegan1 import infer_stylegan1
+from wplus.checkpoints.infer_stylegan3 import HIDDEN, infer_stylegan3
 from wplus.checkpoints.kwargs_config import config_from_kwargs
 from wplus.checkpoints.source import SourceFile
-from wplus.config import Config, DCGANConfig, StyleGAN2Config, config_from_dict, config_to_dict
+from wplus.config import (
+    Config,
+    DCGANConfig,
+    StyleGAN1Config,
+    StyleGAN2Config,
+    StyleGAN3Config,
+    config_from_dict,
+    config_to_dict,
+)
 from wplus.errors import ArtifactError, CheckpointError, UnsupportedError
 from wplus.files import whole_file
 
@@ -109,10 +119,15 @@ def _read_ours(tensors: Tensors, metadata: dict[str, str]) -> Checkpoint:
 
 def _infer(config: Config, tensors: Tensors) -> Config:
     """What the tensors say, with what no tensor shows taken from `config`."""
+    if isinstance(config, StyleGAN1Config):
+        hidden = ("fused_resolution", "cutoff", "lr_multiplier")
+        return infer_stylegan1(tensors, **{name: getattr(config, name) for name in hidden})
     if isinstance(config, StyleGAN2Config):
         return infer_stylegan2(tensors, conv_clamp=config.conv_clamp, lr_multiplier=config.lr_multiplier)
+    if isinstance(config, StyleGAN3Config):
+        return infer_stylegan3(tensors, {name: getattr(config, name) for name in HIDDEN})
     assert isinstance(config, DCGANConfig)
-    return replace(infer_dcgan(tensors), eps=config.eps)
+    return replace(infer_dcgan(tensors, c_dim=config.c_dim), eps=config.eps)
 
 
 def _to_provenance(values: dict[str, Any]) -> Provenance:

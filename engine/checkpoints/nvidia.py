@@ -1,13 +1,15 @@
-"""StyleGAN2 in the pickles of NVlabs' stylegan2-ada-pytorch and stylegan3 repositories."""
+"""StyleGAN2 and StyleGAN3 in the pickles of NVlabs' stylegan2-ada-pytorch and stylegan3 repositories."""
 
 from typing import Any
 
+from wplus.checkpoints import nvidia_stylegan2, nvidia_stylegan3
 from wplus.checkpoints.checkpoint import Checkpoint, Tensors
 from wplus.checkpoints.nvidia_pickle import Module
-from wplus.checkpoints.nvidia_stylegan2 import config_of
 from wplus.checkpoints.pickle_machine import Budget
+from wplus.checkpoints.relatives import name_relative
 from wplus.checkpoints.source import SourceFile
 from wplus.checkpoints.w_avg import complete_w_avg
+from wplus.config import StyleConfig, StyleGAN2Config, StyleGAN3Config
 from wplus.errors import CheckpointError, UnsupportedError
 
 _FORMAT = "NVIDIA PyTorch pickle"
@@ -26,15 +28,28 @@ def read(file: SourceFile) -> Checkpoint:
     key, generator = _pick(networks)
     _check_family(key, generator)
     tensors = _to_arrays(generator, budget)
-    config = config_of(generator, tensors)
+    config = _config_of(generator, tensors)
     notes = complete_w_avg(config, tensors)
     return Checkpoint(
         config=config,
         tensors=tensors,
         provenance=file.provenance(_FORMAT),
-        why=f"{key} is a Generator made of a MappingNetwork and SynthesisBlocks b4 to b{config.img_resolution}",
+        why=f"{key} is a Generator made of a MappingNetwork and {_main_part(config)}",
         contents=(*_contents(content, networks, key), *notes),
     )
+
+
+def _config_of(generator: Module, tensors: Tensors) -> StyleConfig:
+    if nvidia_stylegan3.is_stylegan3(generator):
+        return nvidia_stylegan3.config_of(generator, tensors)
+    return nvidia_stylegan2.config_of(generator, tensors)
+
+
+def _main_part(config: StyleConfig) -> str:
+    if isinstance(config, StyleGAN3Config):
+        return f"{config.num_layers + 1} SynthesisLayers on Fourier features, kernels {config.conv_kernel} px wide"
+    assert isinstance(config, StyleGAN2Config)
+    return f"SynthesisBlocks b4 to b{config.resolutions[-1]}"
 
 
 def _networks(content: Any) -> dict[str, Module]:
@@ -56,20 +71,14 @@ def _pick(networks: dict[str, Module]) -> tuple[str, Module]:
 
 
 def _check_family(key: str, generator: Module) -> None:
+    if (relative := name_relative(generator)) is not None:
+        raise UnsupportedError(f"{key} is {relative}")
     parts = generator.modules()
-    synthesis = parts.get("synthesis")
-    inside = synthesis.modules() if synthesis is not None else {}
-    if generator.class_name == "Generator" and any(part.class_name == "SynthesisInput" for part in inside.values()):
-        first = next((part for name, part in inside.items() if name.startswith("L0_")), None)
-        family = "stylegan3-r" if first is not None and first.state.get("conv_kernel") == 1 else "stylegan3-t"
-        raise UnsupportedError(
-            f"{key} is a StyleGAN3 generator ({family}); StyleGAN3 arrives with a later version of wplus."
-        )
     classes = {name: part.class_name for name, part in parts.items()}
     if generator.class_name != "Generator" or classes != {"mapping": "MappingNetwork", "synthesis": "SynthesisNetwork"}:
         found = ", ".join(f"{name}: {kind}" for name, kind in list(classes.items())[:_MAX_LISTED]) or "nothing"
         raise UnsupportedError(
-            f"{key} is a {generator.class_name} made of {found}. Known is NVIDIA's StyleGAN2 Generator, "
+            f"{key} is a {generator.class_name} made of {found}. Known is NVIDIA's Generator, "
             "made of mapping: MappingNetwork and synthesis: SynthesisNetwork."
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from wplus.checkpoints.numpy_stubs import numpy_stubs
 from wplus.checkpoints.pickle_machine import Budget, Globals, Inert, Stub, check_key, pairs, refuse, shown
+from wplus.checkpoints.relatives import foreign_stubs
 from wplus.checkpoints.safe_pickle import Reader, run_pickle
 from wplus.checkpoints.torch_stubs import Tensor, torch_stubs
 
@@ -102,6 +103,7 @@ def _stubs(budget: Budget) -> Globals:
     return {
         **torch_stubs(budget),
         **numpy_stubs(budget),
+        **foreign_stubs(),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): Stub("persistent object", Module),
         ("dnnlib.tflib.network", "Network"): Stub("TensorFlow network", TensorFlowNetwork, is_class=True),
         ("dnnlib.util", "EasyDict"): dicts,

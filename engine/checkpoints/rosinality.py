@@ -6,7 +6,6 @@ The weights mean the same in both; shapes carry extra axes, and the FIR kernels 
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from wplus.checkpoints.checkpoint import Checkpoint, Tensors
 from wplus.checkpoints.infer import infer_stylegan2
 from wplus.checkpoints.source import SourceFile
-from wplus.checkpoints.state_dicts import find_state_dict
+from wplus.checkpoints.state_dicts import describe_entries, find_state_dict
 from wplus.checkpoints.torch_zip import to_float32
 from wplus.checkpoints.w_avg import complete_w_avg
 from wplus.config import StyleGAN2Config
@@ -75,7 +74,7 @@ def read(file: SourceFile) -> Checkpoint:
         tensors=tensors,
         provenance=file.provenance("rosinality stylegan2-pytorch .pt"),
         why=f"{key} holds convs.N.conv.modulation, rosinality's names of a StyleGAN2",
-        contents=(*_contents(file.torch, key), *notes),
+        contents=(*describe_entries(file.torch, key), *notes),
     )
 
 
@@ -128,10 +127,8 @@ def _resolution(block: int) -> int:
 def _complete(tensors: Tensors, config: StyleGAN2Config, file: SourceFile) -> list[str]:
     """Adds what some files lack, the noise maps and w_avg, and says so."""
     notes = []
-    missing = [name for name in _noise_names(config) if name not in tensors]
-    for name in missing:
-        side = int(name.split(".")[1][1:])
-        tensors[name] = np.zeros((side, side), np.float32)
+    missing = {name: shape for name, shape in _noise_shapes(config).items() if name not in tensors}
+    tensors |= {name: np.zeros(shape, np.float32) for name, shape in missing.items()}
     if missing:
         notes.append(f'no noise maps in the file for {len(missing)} layers: zeros stand for them in noise mode "const"')
     average = file.torch.get("latent_avg")
@@ -140,13 +137,6 @@ def _complete(tensors: Tensors, config: StyleGAN2Config, file: SourceFile) -> li
     return notes + complete_w_avg(config, tensors)
 
 
-def _noise_names(config: StyleGAN2Config) -> list[str]:
-    return [f"synthesis.{_place(layer)}.noise_const" for layer in range(-1, config.num_ws - 2)]
-
-
-def _contents(content: dict[str, Any], used: str) -> list[str]:
-    lines = []
-    for key, value in list(content.items())[:12]:
-        size = f" with {len(value):,} entries" if isinstance(value, dict) else ""
-        lines.append(f"{str(key)[:40]}: {type(value).__name__}{size}{' (used)' if key == used else ''}")
-    return lines
+def _noise_shapes(config: StyleGAN2Config) -> dict[str, tuple[int, int]]:
+    layers = range(-1, config.num_ws - 2)
+    return {f"synthesis.{_place(layer)}.noise_const": config.block_shape(layer // 2 + 1) for layer in layers}

@@ -1,4 +1,4 @@
-"""Finding the generator's state dict in what torch.save wrote."""
+"""Finding the generator's state dict in what torch.save wrote, and saying what else is there."""
 
 from typing import Any
 
@@ -20,3 +20,12 @@ def find_state_dict(content: Any, keys: tuple[str, ...], mark: str) -> tuple[str
             if mark in plain:
                 return ("the file" if key is None else key), plain
     return None
+
+
+def describe_entries(content: dict[str, Any], used: str) -> list[str]:
+    """One line for each thing in the file, the state dict that is `used` marked so."""
+    lines = []
+    for key, value in list(content.items())[:12]:
+        size = f" with {len(value):,} entries" if isinstance(value, dict) else ""
+        lines.append(f"{str(key)[:40]}: {type(value).__name__}{size}{' (used)' if key == used else ''}")
+    return lines

@@ -73,6 +73,22 @@ class FiniteNumber(click.ParamType[float]):
         return number
 
 
+class Point(click.ParamType[tuple[float, float]]):
+    """`0.3,1`: two finite numbers."""
+
+    name = "X,Y"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        """The two numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if len(parts) != 2:
+            self.fail(f"{value!r} is no point; write two numbers like 0.3,1.", param, ctx)
+        x, y = (FiniteNumber().convert(part, param, ctx) for part in parts)
+        return x, y
+
+
 class UserPath(click.ParamType[Path]):
     """A path in which `~` is the user's folder: shells leave it alone in `--outdir=~/out`."""
 
@@ -100,7 +116,7 @@ def network_options(function: _F) -> _F:
 
 
 def drawing_options(function: _F) -> _F:
-    """Truncation, class and noise."""
+    """Truncation, class, noise and place."""
     options = [
         click.option(
             "--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="Truncation psi."
@@ -110,6 +126,8 @@ def drawing_options(function: _F) -> _F:
         click.option(
             "--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True
         ),
+        click.option("--translate", type=Point(), help="StyleGAN3: moves the picture, X,Y in widths and heights."),
+        click.option("--rotate", type=FiniteNumber(), help="StyleGAN3: turns the picture, in degrees."),
         click.option("--no-metadata", is_flag=True, help="Do not say in the files how they were made."),
     ]
     for option in reversed(options):

@@ -23,8 +23,6 @@ from wplus.cli.options import (
 @click.option("--cols", "columns", type=Numbers(), help="Style mixing: seeds of the columns.")
 @click.option("--styles", type=Numbers(), help="Style mixing: layers of the columns.  [default: 0-6]")
 @drawing_options
-@click.option("--translate", metavar="X,Y", help="StyleGAN3: moves the picture.")
-@click.option("--rotate", metavar="DEGREES", help="StyleGAN3: turns the picture.")
 @latent_options
 @click.option("--outdir", type=UserPath(), required=True, help="Folder to write to.")
 @click.option("--grid", type=GridShape(), help="Also write grid.png, columns x rows.")
@@ -46,7 +44,7 @@ def command(**options: Any) -> None:
     wplus sample --network=ffhq.pkl --rows=85,100 --cols=55,821 --styles=0-6 --outdir=out
     """
     _one_task(options)
-    from wplus.cli.tasks import load_latents, load_network
+    from wplus.cli.tasks import load_latents, load_network, move_of
     from wplus.render import RenderConfig, render_latents, render_mix, render_seeds
 
     with load_network(options) as G:
@@ -60,6 +58,7 @@ def command(**options: Any) -> None:
             truncation_cutoff=options["truncation_cutoff"],
             class_index=options["class_index"],
             noise_mode=options["noise_mode"],
+            move=move_of(options),
             metadata=not options["no_metadata"],
             resume=options["resume"],
         )

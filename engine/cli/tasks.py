@@ -10,6 +10,7 @@ from wplus.generator import Generator
 from wplus.latent_files import load_keyframes
 from wplus.latents import Latents
 from wplus.loading import load
+from wplus.transforms import Move
 
 _LOAD_OPTIONS = ("device", "backend", "precision", "threads", "batch", "sha256")
 
@@ -21,7 +22,9 @@ def load_network(options: dict[str, Any]) -> Generator:
         click.UsageError: the truncation's cutoff is beyond its layers.
     """
     G = load(options["network"], **{name: options[name] for name in _LOAD_OPTIONS})
-    reasons = dict.fromkeys(("translate", "rotate"), f"{G.name} is no StyleGAN3")
+    reasons = {}
+    if not G.has_transform:
+        reasons = dict.fromkeys(("translate", "rotate", "anchor"), f"{G.name} is no StyleGAN3")
     if G.c_dim == 0:
         reasons["class_index"] = f"{G.name} is unconditional"
     if not G.noise_shapes:
@@ -35,6 +38,11 @@ def load_network(options: dict[str, Any]) -> Generator:
     if cutoff is not None and cutoff > G.num_ws:
         raise click.UsageError(f"--trunc-cutoff is {cutoff}; {G.name} has {G.num_ws} layers to truncate, 0 to all.")
     return G
+
+
+def move_of(options: dict[str, Any]) -> Move:
+    """What --translate and --rotate ask for."""
+    return Move(translate=options["translate"] or (0.0, 0.0), rotate=options["rotate"] or 0.0)
 
 
 def load_latents(G: Generator, paths: list[Path], options: dict[str, Any]) -> tuple[Latents, dict[str, Any]]:

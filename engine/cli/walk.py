@@ -44,6 +44,7 @@ from wplus.cli.options import (
 @click.option("--space", type=click.Choice(["z", "w"]), help="[default: w where the network has one]")
 @click.option("--grid", type=GridShape(), default="1x1", show_default=True, help="Cells, columns x rows.")
 @click.option("--num-keyframes", type=click.IntRange(min=1), help="Keyframes per cell; seeds are reused in turn.")
+@click.option("--anchor", is_flag=True, help="StyleGAN3: keep the picture from drifting while it morphs.")
 @drawing_options
 @latent_options
 def command(**options: Any) -> None:
@@ -58,18 +59,18 @@ def command(**options: Any) -> None:
     """
     paths = [*options["latents"], *options["files"]]
     _one_kind(options, bool(paths))
-    from wplus.cli.tasks import load_latents, load_network
+    from wplus.cli.tasks import load_latents, load_network, move_of
     from wplus.walk import WalkConfig, walk
 
     with load_network(options) as G:
         keyframes, facts = load_latents(G, paths, options) if paths else (options["seeds"], {})
         names = ("space", "interp", "loop", "w_frames", "frames", "fps", "grid", "num_keyframes")
-        drawing = ("truncation_psi", "truncation_cutoff", "class_index", "noise_mode")
+        drawing = ("truncation_psi", "truncation_cutoff", "class_index", "noise_mode", "anchor")
         output = walk(
             G,
             keyframes,
             output=os.path.expanduser(options["output"]),  # noqa: PTH111 (a Path drops the slash that means a folder)
-            config=WalkConfig(**{name: options[name] for name in (*names, *drawing)}),
+            config=WalkConfig(**{name: options[name] for name in (*names, *drawing)}, move=move_of(options)),
             metadata=not options["no_metadata"],
             facts=facts,
             progress=True,

@@ -4,20 +4,31 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from wplus.config.base import Config, StyleConfig
-from wplus.config.plain import DCGANConfig
+from wplus.config.plain import DCGANConfig, WrappedConfig
+from wplus.config.stylegan1 import StyleGAN1Config
 from wplus.config.stylegan2 import Architecture, StyleGAN2Config
+from wplus.config.stylegan3 import StyleGAN3Config
 
 __all__ = [
     "Architecture",
     "Config",
     "DCGANConfig",
     "StyleConfig",
+    "StyleGAN1Config",
     "StyleGAN2Config",
+    "StyleGAN3Config",
+    "WrappedConfig",
     "config_from_dict",
     "config_to_dict",
 ]
 
-_KINDS: dict[str, type[Config]] = {"stylegan2": StyleGAN2Config, "plain": DCGANConfig}
+_KINDS: dict[str, type[Config]] = {
+    "stylegan1": StyleGAN1Config,
+    "stylegan2": StyleGAN2Config,
+    "stylegan3-t": StyleGAN3Config,
+    "stylegan3-r": StyleGAN3Config,
+    "plain": DCGANConfig,
+}
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -39,6 +50,9 @@ def config_from_dict(family: str, values: dict[str, Any]) -> Config:
         raise ValueError(f"the configuration has fields that {family} does not know: {', '.join(unknown)}")
     plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     try:
-        return kind(**plain)
+        config = kind(**plain)
     except TypeError as exc:
         raise ValueError(f"the configuration of {family} is incomplete: {exc}") from exc
+    if config.family != family:
+        raise ValueError(f"family is {family!r}; the configuration is one of {config.family!r}")
+    return config

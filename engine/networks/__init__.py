@@ -7,14 +7,21 @@ import torch
 from torch import nn
 
 from wplus.checkpoints.checkpoint import Checkpoint
-from wplus.config import Config, DCGANConfig, StyleGAN2Config
+from wplus.config import Config, DCGANConfig, StyleGAN1Config, StyleGAN2Config, StyleGAN3Config
 from wplus.errors import CheckpointError
 from wplus.networks.plain import DCGAN
+from wplus.networks.stylegan1 import StyleGAN1
 from wplus.networks.stylegan2 import StyleGAN2
+from wplus.networks.stylegan3 import StyleGAN3
 
-__all__ = ["DCGAN", "StyleGAN2", "build_network"]
+__all__ = ["DCGAN", "StyleGAN1", "StyleGAN2", "StyleGAN3", "build_network"]
 
-_NETWORKS: dict[type[Config], Callable[[Any], nn.Module]] = {StyleGAN2Config: StyleGAN2, DCGANConfig: DCGAN}
+_NETWORKS: dict[type[Config], Callable[[Any], nn.Module]] = {
+    StyleGAN1Config: StyleGAN1,
+    StyleGAN2Config: StyleGAN2,
+    StyleGAN3Config: StyleGAN3,
+    DCGANConfig: DCGAN,
+}
 
 
 def build_network(checkpoint: Checkpoint) -> nn.Module:

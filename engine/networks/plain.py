@@ -18,7 +18,9 @@ class DCGAN(nn.Module):
     def __init__(self, config: DCGANConfig) -> None:
         super().__init__()
         self.config = config
-        widths = (config.z_dim, *config.channels, config.img_channels)
+        widths = (config.in_channels, *config.channels, config.img_channels)
+        if config.embed_features:
+            self.embed = Embedding(config.c_dim, config.embed_features)
         self.num_layers = len(config.kernels)
         for i in range(self.num_layers):
             conv = nn.ConvTranspose2d(
@@ -39,8 +41,17 @@ class DCGAN(nn.Module):
             conv = self.get_submodule(f"conv{i}")
             conv.to(dtype)
 
-    def synthesize(self, z: Tensor, *, noise: Mapping[str, Tensor] | None, dtype: torch.dtype) -> Tensor:  # noqa: ARG002
-        """z `[N, z_dim]` to float32 `[N, img_channels, H, W]` in [-1, 1]."""
+    def synthesize(
+        self,
+        z: Tensor,
+        *,
+        noise: Mapping[str, Tensor] | None,  # noqa: ARG002
+        dtype: torch.dtype,
+        c: Tensor | None = None,
+    ) -> Tensor:
+        """z `[N, z_dim]` and, if conditional, c `[N, c_dim]` to float32 `[N, img_channels, H, W]` in [-1, 1]."""
+        if c is not None:
+            z = torch.cat([z, self.embed(c) if self.config.embed_features else c], dim=1)
         x = z.to(dtype)[:, :, None, None]
         for i in range(self.num_layers):
             x = self.get_submodule(f"conv{i}")(x)
@@ -49,6 +60,18 @@ class DCGAN(nn.Module):
             if i < self.num_layers - 1:
                 x = F.relu(x)
         return torch.tanh(x.float())
+
+
+class Embedding(nn.Module):
+    """A vector for each class; labels between classes mix them."""
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(classes, features))
+
+    def forward(self, c: Tensor) -> Tensor:
+        """`[N, classes]` to `[N, features]`."""
+        return c @ self.weight
 
 
 class BatchNorm(nn.Module):

@@ -26,8 +26,8 @@ class SynthesisLayer(nn.Module):
 
     def __init__(self, config: StyleGAN2Config, index: int, name: str, *, in_channels: int, up: int) -> None:
         super().__init__()
-        resolution, out_channels = config.resolutions[index], config.channels[index]
-        self.noise_name = f"b{resolution}.{name}.noise_const"
+        out_channels = config.channels[index]
+        self.noise_name = f"b{config.resolutions[index]}.{name}.noise_const"
         self.up = up
         self.conv_clamp = config.conv_clamp
         self.affine = FullyConnected(config.w_dim, in_channels)
@@ -35,7 +35,7 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_channels))
         self.register_buffer("resample_filter", torch.empty(4, 4) if up == 2 else None)
         if config.use_noise:
-            self.register_buffer("noise_const", torch.empty(resolution, resolution))
+            self.register_buffer("noise_const", torch.empty(config.block_shape(index)))
             self.noise_strength = nn.Parameter(torch.empty(()))
         self.use_noise = config.use_noise
         self.register_buffer("squared_weight", None, persistent=False)
@@ -117,7 +117,7 @@ class SynthesisBlock(nn.Module):
         self.is_residual = config.architecture == "resnet" and not self.is_first
         self.has_torgb = config.architecture == "skip" or self.is_last
         if self.is_first:
-            self.const = nn.Parameter(torch.empty(out_channels, 4, 4))
+            self.const = nn.Parameter(torch.empty(out_channels, *config.const_shape))
         else:
             self.conv0 = SynthesisLayer(config, index, "conv0", in_channels=config.channels[index - 1], up=2)
             if config.architecture == "skip":

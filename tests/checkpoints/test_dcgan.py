@@ -85,3 +85,48 @@ def test_another_kind_of_layer_is_refused_by_its_tensors(tmp_path: Path) -> None
     state = {**_state(), "main.9.weight": torch.zeros(4, 4)}
     with pytest.raises(UnsupportedError, match="A layer after conv2 holds weight"):
         read_checkpoint(_save(tmp_path, state))
+
+
+# Conditional ones
+
+
+def _embedded(width: int, name: str = "label_emb") -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return {**_state(), f"{name}.weight": torch.randn(5, width)}
+
+
+@pytest.mark.parametrize("name", ["label_emb", "embedding", "module.embed"])
+def test_a_label_with_an_embedding_stands_behind_z(tmp_path: Path, name: str) -> None:
+    checkpoint = read_checkpoint(_save(tmp_path, {"netG": _embedded(4, name)}))
+    config = checkpoint.config
+    assert (config.z_dim, config.c_dim, config.embed_features) == (6, 5, 4)  # type: ignore[attr-defined]
+    assert checkpoint.tensors["embed.weight"].shape == (5, 4)
+    assert "the label (5 classes, embedded) is taken to stand behind z" in checkpoint.contents[-1]
+
+
+@pytest.mark.parametrize("settings", [{"n_classes": 3}, {"args": {"num_classes": 3}}], ids=["beside", "among args"])
+def test_a_one_hot_label_needs_a_file_that_counts_the_classes(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = read_checkpoint(_save(tmp_path, {"netG": _state(), **settings})).config
+    assert (config.z_dim, config.c_dim) == (7, 3)
+    assert read_checkpoint(_save(tmp_path, {"netG": _state()})).config.z_dim == 10
+
+
+def test_an_embedding_that_is_not_put_behind_z_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"embedding is 10 wide and the first layer takes 10.*wplus.wrap"):
+        read_checkpoint(_save(tmp_path, _embedded(10)))
+
+
+def test_contradicting_numbers_of_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="there are 3 and 4 classes"):
+        read_checkpoint(_save(tmp_path, {"netG": _state(), "n_classes": 3, "opt": {"n_classes": 4}}))
+    with pytest.raises(UnsupportedError, match="z_dim must be at least 1"):
+        read_checkpoint(_save(tmp_path, {"netG": _state(), "n_classes": 10}))
+
+
+@pytest.mark.parametrize("content", [_embedded(4), {"netG": _state(), "n_classes": 3}], ids=["embedded", "one-hot"])
+def test_conditional_ones_survive_our_format(tmp_path: Path, content: dict[str, Any]) -> None:
+    first = read_checkpoint(_save(tmp_path, content))
+    write_checkpoint(tmp_path / "a.safetensors", first)
+    second = read_checkpoint(tmp_path / "a.safetensors")
+    assert second.config == first.config
+    assert fingerprint(second.config, second.tensors) == fingerprint(first.config, first.tensors)

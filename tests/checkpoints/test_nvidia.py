@@ -16,7 +16,7 @@ _FILES = {
     "golden_sg2_cond_32.pkl": ("skip", 256, 5),
     "golden_sg2_orig_32.pkl": ("orig", None, 0),
     "golden_sg2_resnet_32.pkl": ("resnet", 1.5, 0),
-    "sg2ada_64_proto3_numpy1.pkl": ("skip", 256, 0),
+    "sg2ada_cond_32.pkl": ("skip", 256, 4),
     "sg3repo_full_snapshot_cond_32.pkl": ("skip", 256, 3),
 }
 
@@ -70,6 +70,18 @@ def test_every_protocol_gives_the_same_tensors(generator, dump, write, protocol:
     assert checkpoint.config.channels == (6, 4)
     assert checkpoint.config.conv_clamp == 256
     assert checkpoint.tensors["synthesis.b4.conv1.noise_strength"].shape == ()
+
+
+def test_numpys_older_module_names_are_read_as_the_newer_ones(generator, dump, write) -> None:
+    network = generator(clamp=256)
+    network.state["weight_gain"] = np.float64(0.5)
+    newer = dump({"G_ema": network}, 3)
+    older = newer.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    assert older != newer
+    expected = read_checkpoint(write(newer, "newer.pkl")).tensors
+    tensors = read_checkpoint(write(older, "older.pkl")).tensors
+    assert list(tensors) == list(expected)
+    assert all(np.array_equal(tensors[name], expected[name]) for name in expected)
 
 
 def test_a_bare_generator_is_read(generator, dump, write) -> None:
@@ -147,21 +159,13 @@ def test_attributes_that_contradict_the_tensors_are_refused(generator, dump, wri
 
 
 def test_an_unknown_network_class_is_named(persistent, generator, dump, write) -> None:
-    strange = persistent("SuperresGenerator", {"mapping": persistent("MappingNetwork")})
-    with pytest.raises(UnsupportedError, match="G_ema is a SuperresGenerator made of mapping: MappingNetwork"):
+    strange = persistent("OtherGenerator", {"mapping": persistent("MappingNetwork")})
+    with pytest.raises(UnsupportedError, match="G_ema is a OtherGenerator made of mapping: MappingNetwork"):
         read_checkpoint(write(dump({"G_ema": strange})))
     network = generator()
     network.state["_modules"]["synthesis"].state["_modules"]["b8"].state["_modules"]["attention"] = persistent("Attn")
     with pytest.raises(UnsupportedError, match=r"synthesis\.b8\.attention is a Attn; StyleGAN2 has no such part"):
         read_checkpoint(write(dump({"G_ema": network})))
-
-
-def test_stylegan3_is_recognised_with_its_family(persistent, dump, write) -> None:
-    for kernel, family in ((1, "stylegan3-r"), (3, "stylegan3-t")):
-        layers = {"input": persistent("SynthesisInput"), "L0_36_512": persistent("SynthesisLayer", conv_kernel=kernel)}
-        network = persistent("Generator", {"synthesis": persistent("SynthesisNetwork", layers)})
-        with pytest.raises(UnsupportedError, match=f"StyleGAN3 generator \\({family}\\)"):
-            read_checkpoint(write(dump({"G_ema": network})))
 
 
 def test_a_discriminator_alone_is_refused(persistent, dump, write) -> None:

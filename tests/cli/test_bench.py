@@ -45,4 +45,4 @@ def test_wrong_batches_and_families_are_named(run: Run, network: str, plain_netw
     zero, plain = run("bench", network, "--batch=0"), run("bench", plain_network)
     assert (zero.code, plain.code) == (2, 1)
     assert "each must be 1 or more" in zero.err
-    assert "needs a network of the family stylegan2" in plain.err
+    assert "needs one of stylegan1, stylegan2" in plain.err

@@ -49,7 +49,7 @@ def test_bias_act_agrees_with_the_original_forward_and_backward(case: str) -> No
         assert_close(tensor.grad, _FILE[f"{case}/grad/{name}"], OPERATOR_LIMITS[torch.float32])
 
 
-@pytest.mark.parametrize("case", [name for name in _cases("modulated_conv2d") if "fp16" not in name])
+@pytest.mark.parametrize("case", [name for name in _cases("stylegan2.modulated_conv2d") if "fp16" not in name])
 def test_modulated_conv2d_agrees_with_the_original_forward_and_backward(case: str) -> None:
     options = _CASES[case]["kwargs"]
     x, weight, styles, noise, fir = _golden(case, "x", "weight", "styles", "noise", "resample_filter")

@@ -13,6 +13,8 @@ from wplus.checkpoints import read_checkpoint
 from wplus.config import DCGANConfig
 from wplus.errors import UnsupportedError
 from wplus.generator import Generator
+from wplus.render import RenderConfig, render_latents
+from wplus.walk import WalkConfig, frames
 
 
 def _twin(config: DCGANConfig, tensors: dict[str, np.ndarray]) -> nn.Sequential:
@@ -80,3 +82,62 @@ def test_samples_carry_z(faces: Generator) -> None:
     assert batch.latents.space == "z"
     assert batch.latents.generator == faces.fingerprint
     assert np.array_equal(batch.latents.values, wplus.latents.seeds_to_z([3, 4], faces.z_shape))
+
+
+# Conditional ones
+
+
+def _conditional(tmp_path: Path, *, embedded: bool) -> tuple[Generator, nn.Sequential, torch.Tensor]:
+    """A generator of 16 px and 3 classes, the same out of torch's modules, and what each class puts behind z."""
+    behind = torch.randn(3, 4) if embedded else torch.eye(3)
+    width = 6 + behind.shape[1]
+    layers = nn.Sequential(
+        nn.ConvTranspose2d(width, 8, 4, 1, 0, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.ConvTranspose2d(6, 3, 4, 2, 1, bias=False),
+        nn.Tanh(),
+    )
+    state = {f"main.{name}": value for name, value in layers.state_dict().items()}
+    extra = {} if embedded else {"n_classes": 3}
+    torch.save({"netG": state | ({"embed.weight": behind} if embedded else {}), **extra}, tmp_path / "c.pth")
+    return wplus.load(tmp_path / "c.pth", device="cpu", batch=2), layers.eval(), behind
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "one-hot"])
+def test_the_label_acts_behind_z(tmp_path: Path, embedded: bool) -> None:
+    G, layers, behind = _conditional(tmp_path, embedded=embedded)
+    assert (G.z_dim, G.c_dim) == (6, 3)
+    z, classes = torch.randn(4, 6), torch.tensor([0, 1, 2, 2])
+    with torch.no_grad():
+        expected = layers(torch.cat([z, behind[classes]], dim=1)[:, :, None, None])
+    assert_close(G.synthesize(z, c=torch.eye(3)[classes]), expected, GOLDEN_IMAGE_LIMIT)
+
+
+def test_a_label_is_needed_and_reaches_samples_walks_and_latents(tmp_path: Path) -> None:
+    G, _, _ = _conditional(tmp_path, embedded=True)
+    with pytest.raises(ValueError, match="This network is conditional: pass c"):
+        next(G.sample([0]))
+    with pytest.raises(ValueError, match=r"c is \[2, 2\]; 1 samples need \[1, 3\]"):
+        G.synthesize(np.zeros((1, 6), np.float32), c=np.eye(2, dtype=np.float32))
+    one = np.eye(3, dtype=np.float32)[1]
+    sampled = [batch.images for batch in G.sample(range(3), c=one)]
+    walked = list(frames(G, [0, 1], WalkConfig(w_frames=1, class_index=1)))
+    assert np.array_equal(walked, sampled[0])
+    z = wplus.latents.seeds_to_z([2], 6)
+    latents = wplus.Latents(values=z, space="z", generator=G.fingerprint)
+    render_latents(G, latents, RenderConfig(outdir=tmp_path, class_index=1, image_format="npy"))
+    assert np.array_equal(np.load(tmp_path / "proj00.npy"), sampled[1][0])
+
+
+def test_a_label_after_the_mapping_is_refused(conditional: Generator) -> None:
+    label = np.eye(3, dtype=np.float32)[:1]
+    z = wplus.latents.seeds_to_z([0], conditional.z_shape)
+    ws = conditional.map(z, label)
+    with pytest.raises(ValueError, match="these latents are w already"):
+        conditional.synthesize(ws, c=label)
+    latents = wplus.Latents(values=z, space="z", generator=conditional.fingerprint)
+    assert np.array_equal(conditional.synthesize(latents, c=label), conditional.synthesize(ws))

@@ -59,7 +59,7 @@ def test_gradients_to_ws_and_noise_agree_with_nvidias() -> None:
         assert_close(values.grad[0, 0], file[f"grad/noise/synthesis.{name}"], GOLDEN_GRADIENT_LIMIT)
 
 
-@pytest.mark.parametrize("name", ["sg2ada_64_proto3_numpy1", "sg3repo_full_snapshot_cond_32"])
+@pytest.mark.parametrize("name", ["sg2ada_cond_32", "sg3repo_full_snapshot_cond_32"])
 def test_files_of_nvidias_code_give_its_pictures(name: str) -> None:
     G = wplus.load(DATA / f"{name}.pkl", device="cpu")
     file = np.load(DATA / f"{name}.expected.npz")
