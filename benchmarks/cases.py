@@ -33,12 +33,12 @@ CASES: dict[str, Case] = {
             quick_batches=(1,),
         ),
         Case(name="stylegan1-256", network=stylegan1_config(256), batches=(1, 4)),
-        Case(name="stylegan3-t-256", network=stylegan3_config(256, channel_base=16384), batches=(1, 4), rounds=5),
+        Case(name="stylegan3-t-256", network=stylegan3_config(256, channel_base=16384), batches=(1,), rounds=3),
         Case(
             name="stylegan3-r-256",
             network=stylegan3_config(256, channel_base=2 * 16384, channel_max=2 * 512, is_rotating=True),
-            batches=(1, 4),
-            rounds=5,
+            batches=(1,),
+            rounds=3,
         ),
         Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
     )

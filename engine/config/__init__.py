@@ -10,6 +10,7 @@ from wplus.config.stylegan2 import Architecture, StyleGAN2Config
 from wplus.config.stylegan3 import StyleGAN3Config
 
 __all__ = [
+    "FAMILIES",
     "Architecture",
     "Config",
     "DCGANConfig",
@@ -22,12 +23,13 @@ __all__ = [
     "config_to_dict",
 ]
 
-_KINDS: dict[str, type[Config]] = {
-    "stylegan1": StyleGAN1Config,
-    "stylegan2": StyleGAN2Config,
-    "stylegan3-t": StyleGAN3Config,
-    "stylegan3-r": StyleGAN3Config,
-    "plain": DCGANConfig,
+# The one list of families: what describes it, and the network in `wplus.networks` that draws it.
+FAMILIES: dict[str, tuple[type[Config], str]] = {
+    "stylegan1": (StyleGAN1Config, "stylegan1.StyleGAN1"),
+    "stylegan2": (StyleGAN2Config, "stylegan2.StyleGAN2"),
+    "stylegan3-t": (StyleGAN3Config, "stylegan3.StyleGAN3"),
+    "stylegan3-r": (StyleGAN3Config, "stylegan3.StyleGAN3"),
+    "plain": (DCGANConfig, "plain.DCGAN"),
 }
 
 
@@ -42,9 +44,9 @@ def config_from_dict(family: str, values: dict[str, Any]) -> Config:
     Raises:
         ValueError: the family or a field is unknown, a field is missing, or the values contradict each other.
     """
-    if family not in _KINDS:
-        raise ValueError(f"family is {family!r}; known: {', '.join(_KINDS)}")
-    kind = _KINDS[family]
+    if family not in FAMILIES:
+        raise ValueError(f"family is {family!r}; known: {', '.join(FAMILIES)}")
+    kind, _ = FAMILIES[family]
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"the configuration has fields that {family} does not know: {', '.join(unknown)}")

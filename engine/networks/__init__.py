@@ -1,27 +1,15 @@
-"""The networks, one family a file, and the one list of them."""
+"""The networks, one family a file; `wplus.config.FAMILIES` lists them."""
 
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
 import torch
 from torch import nn
 
 from wplus.checkpoints.checkpoint import Checkpoint
-from wplus.config import Config, DCGANConfig, StyleGAN1Config, StyleGAN2Config, StyleGAN3Config
+from wplus.config import FAMILIES
 from wplus.errors import CheckpointError
-from wplus.networks.plain import DCGAN
-from wplus.networks.stylegan1 import StyleGAN1
-from wplus.networks.stylegan2 import StyleGAN2
-from wplus.networks.stylegan3 import StyleGAN3
 
-__all__ = ["DCGAN", "StyleGAN1", "StyleGAN2", "StyleGAN3", "build_network"]
-
-_NETWORKS: dict[type[Config], Callable[[Any], nn.Module]] = {
-    StyleGAN1Config: StyleGAN1,
-    StyleGAN2Config: StyleGAN2,
-    StyleGAN3Config: StyleGAN3,
-    DCGANConfig: DCGAN,
-}
+__all__ = ["build_network"]
 
 
 def build_network(checkpoint: Checkpoint) -> nn.Module:
@@ -30,8 +18,10 @@ def build_network(checkpoint: Checkpoint) -> nn.Module:
     Raises:
         CheckpointError: a tensor is missing or has another shape than the configuration says.
     """
+    module, _, class_name = FAMILIES[checkpoint.config.family][1].partition(".")
+    network_class = getattr(import_module(f"wplus.networks.{module}"), class_name)
     with torch.device("meta"):  # nothing is allocated or initialised: the tensors come from the file
-        network = _NETWORKS[type(checkpoint.config)](checkpoint.config)
+        network: nn.Module = network_class(checkpoint.config)
     state = {}
     for name, expected in network.state_dict().items():
         array = checkpoint.tensors.get(name)
