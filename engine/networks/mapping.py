@@ -1,4 +1,4 @@
-"""The mapping network z -> w that the StyleGANs share, and truncation."""
+"""What the StyleGANs share: the mapping network z -> w, truncation, and the frame of a generator with W."""
 
 import math
 
@@ -75,3 +75,25 @@ def truncate(ws: Tensor, w_avg: Tensor, psi: Tensor, cutoff: Tensor) -> Tensor:
     truncated = torch.lerp(w_avg.expand_as(ws), ws, psi.to(ws.dtype)[:, None, None])
     slots = torch.arange(ws.shape[1], device=ws.device)
     return torch.where((slots < cutoff[:, None])[:, :, None], truncated, ws)
+
+
+class StyleNetwork(nn.Module):
+    """A generator with W: a mapping that holds `w_avg`, and a synthesis whose layers have `prepare`."""
+
+    def __init__(self, config: StyleConfig, mapping: nn.Module, synthesis: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.synthesis = synthesis
+        self.mapping = mapping
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
+        for layer in self.synthesis.modules():
+            if callable(prepare := getattr(layer, "prepare", None)):
+                prepare(dtype)
+
+    def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
+        """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""
+        w = self.mapping(z, c)
+        ws = w[:, None].expand(-1, self.config.num_ws, -1)
+        return truncate(ws, self.mapping.get_buffer("w_avg"), psi, cutoff)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from wplus.config import StyleGAN1Config
 from wplus.kernels import bias_act
-from wplus.networks.mapping import FullyConnected, normalize_2nd_moment, truncate
+from wplus.networks.mapping import FullyConnected, StyleNetwork, normalize_2nd_moment
 
 Noise = MappingType[str, Tensor]
 
@@ -180,9 +180,8 @@ class Synthesis(nn.Module):
         x = self.const.to(dtype).expand(len(ws), *self.const.shape).clone(memory_format=torch.channels_last)
         for index in range(self.num_layers):
             layer = cast(SynthesisLayer, self.get_submodule(f"layer{index}"))
-            x = layer.convolve(
-                x
-            )  # step by step, so that each step's input is free before the next one's output is made
+            # Step by step, so that each step's input is free before the next one's output is made.
+            x = layer.convolve(x)
             x = layer.add_bias(x)
             x = layer.finish(x, ws[:, index], self._noise(index, noise))
         img: Tensor = self.torgb(x)
@@ -195,26 +194,11 @@ class Synthesis(nn.Module):
         return self.get_buffer(name) if noise is None else noise.get(name)
 
 
-class StyleGAN1(nn.Module):
+class StyleGAN1(StyleNetwork):
     """A StyleGAN1 generator."""
 
     def __init__(self, config: StyleGAN1Config) -> None:
-        super().__init__()
-        self.config = config
-        self.synthesis = Synthesis(config)
-        self.mapping = Mapping(config)
-
-    def prepare(self, dtype: torch.dtype) -> None:
-        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
-        for module in self.modules():
-            if isinstance(module, SynthesisLayer):
-                module.prepare(dtype)
-
-    def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
-        """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""
-        w = self.mapping(z, c)
-        ws = w[:, None].expand(-1, self.config.num_ws, -1)
-        return truncate(ws, self.mapping.w_avg, psi, cutoff)
+        super().__init__(config, Mapping(config), Synthesis(config))
 
     def synthesize(self, ws: Tensor, *, noise: Noise | None, dtype: torch.dtype) -> Tensor:
         """ws `[N, num_ws, w_dim]` to img; see `Synthesis.forward`."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wplus.config import StyleGAN2Config
 from wplus.kernels import modulated_conv2d, upfirdn2d
-from wplus.networks.mapping import FullyConnected, Mapping, truncate
+from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork
 
 Noise = MappingType[str, Tensor]
 
@@ -172,26 +172,11 @@ class Synthesis(nn.Module):
         return img
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(StyleNetwork):
     """A StyleGAN2 generator."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.synthesis = Synthesis(config)
-        self.mapping = Mapping(config)
-
-    def prepare(self, dtype: torch.dtype) -> None:
-        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
-        for module in self.modules():
-            if isinstance(module, SynthesisLayer):
-                module.prepare(dtype)
-
-    def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
-        """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""
-        w = self.mapping(z, c)
-        ws = w[:, None].expand(-1, self.config.num_ws, -1)
-        return truncate(ws, self.mapping.w_avg, psi, cutoff)
+        super().__init__(config, Mapping(config), Synthesis(config))
 
     def synthesize(self, ws: Tensor, *, noise: Noise | None, dtype: torch.dtype) -> Tensor:
         """ws `[N, num_ws, w_dim]` to img; see `Synthesis.forward`."""

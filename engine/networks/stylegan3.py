@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wplus.config import StyleGAN3Config
 from wplus.config.stylegan3 import LayerPlan
 from wplus.kernels import alias_free_conv2d, filtered_lrelu, modulated_conv2d, normalized_weight
-from wplus.networks.mapping import FullyConnected, Mapping, truncate
+from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork
 
 
 class SynthesisInput(nn.Module):
@@ -134,26 +134,11 @@ class Synthesis(nn.Module):
         return img
 
 
-class StyleGAN3(nn.Module):
+class StyleGAN3(StyleNetwork):
     """A StyleGAN3 generator."""
 
     def __init__(self, config: StyleGAN3Config) -> None:
-        super().__init__()
-        self.config = config
-        self.synthesis = Synthesis(config)
-        self.mapping = Mapping(config)
-
-    def prepare(self, dtype: torch.dtype) -> None:
-        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
-        for module in self.modules():
-            if isinstance(module, SynthesisLayer):
-                module.prepare(dtype)
-
-    def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
-        """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""
-        w = self.mapping(z, c)
-        ws = w[:, None].expand(-1, self.config.num_ws, -1)
-        return truncate(ws, self.mapping.w_avg, psi, cutoff)
+        super().__init__(config, Mapping(config), Synthesis(config))
 
     def synthesize(
         self,
