@@ -69,7 +69,7 @@ def _runtimes() -> Iterator[Finding]:
             remedy="pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
         )
     for package, version in found.items():
-        yield Finding(subject=package, verdict="ok", text=f"{version}; this version of wplus runs nothing on it yet")
+        yield Finding(subject=package, verdict="ok", text=f"{version}; runs graphs given to wplus.wrap, on the CPU")
 
 
 def _torch() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import DATA, OPERATOR_LIMITS, assert_close, relative_rms
+from support import DATA, GOLDEN_OPERATOR_GRADIENT_LIMIT, OPERATOR_LIMITS, assert_close, relative_rms
 from torch import Tensor
 
 from wplus.kernels import filtered_lrelu, polyphase, reference
@@ -45,7 +45,7 @@ def test_agrees_with_the_original_forward_and_backward(
     for name, tensor in (("x", x), ("b", b)):
         assert tensor.grad is not None
         # Sums of many, which nearly cancel, in float32 on both sides.
-        assert_close(tensor.grad, _FILE[f"{case}/grad/{name}"], 2 * OPERATOR_LIMITS[torch.float32])
+        assert_close(tensor.grad, _FILE[f"{case}/grad/{name}"], GOLDEN_OPERATOR_GRADIENT_LIMIT)
 
 
 @pytest.mark.parametrize("case", _GOLDEN)

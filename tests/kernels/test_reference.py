@@ -16,9 +16,8 @@ _FILE = np.load(DATA / "ops.npz")
 _CASES: dict[str, dict[str, Any]] = json.loads(str(_FILE["meta"]))
 
 
-def _golden(case: str, *names: str, half: bool = False) -> list[Tensor]:
-    tensors = [torch.from_numpy(_FILE[f"{case}/in/{name}"]) for name in names if f"{case}/in/{name}" in _FILE]
-    return [tensor.half() if half and i == 0 else tensor.clone() for i, tensor in enumerate(tensors)]
+def _golden(case: str, *names: str) -> list[Tensor]:
+    return [torch.from_numpy(_FILE[f"{case}/in/{name}"]) for name in names if f"{case}/in/{name}" in _FILE]
 
 
 def _cases(op: str) -> list[str]:
