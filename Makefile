@@ -10,9 +10,13 @@ demo: .venv/.demo
 	@$(BIN)/wplus sample --network=demo:portraits --seeds=0-35 --trunc=0.7 --grid=6x6 --outdir=out/demo/samples
 	@$(BIN)/wplus sample --network=demo:portraits --rows=0-3 --cols=4-9 --styles=0-5 --outdir=out/demo/mixes
 	@$(BIN)/wplus walk --network=demo:portraits --seeds=0-15 --grid=4x2 --w-frames=60 --loop --output=out/demo/walk.mp4
+	@rm -rf out/demo/bundle
+	@$(BIN)/wplus export demo:portraits out/demo/bundle
+	@$(BIN)/wplus verify out/demo/bundle
 	@$(BIN)/wplus bench --quick --out=out/demo/bench.csv
 	@printf '%s\n' '' 'Samples:      out/demo/samples/grid.png' 'Style mixing: out/demo/mixes/grid.png' \
-	  'Latent walk:  out/demo/walk.mp4' 'Benchmark:    out/demo/bench.csv'
+	  'Latent walk:  out/demo/walk.mp4' 'Bundle:       out/demo/bundle, its parity report parity.json' \
+	  'Benchmark:    out/demo/bench.csv'
 
 test: .venv/.test .cache/wheels
 	$(BIN)/pytest
@@ -25,13 +29,13 @@ check: .venv/.test
 	MYPYPATH=.cache/typed $(BIN)/mypy -p wplus
 
 bench: .venv/.demo
-	$(BIN)/wplus bench --sampling-memory --out=benchmarks/results/cpu.csv
+	$(BIN)/wplus bench --compile --sampling-memory --out=benchmarks/results/cpu.csv
 	$(BIN)/python -m wplus.benchmarks.readme README.md benchmarks/results/cpu.csv
 
 .venv/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "wplus needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) -e '.[torch,video]'
+	$(PIP) -e '.[openvino,torch,video]'
 	@touch $@
 
 .venv/.test: .venv/.demo

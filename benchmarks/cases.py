@@ -12,35 +12,38 @@ from wplus.config import StyleConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Sampling one network: ws to pictures."""
+    """Sampling one network: latents to pictures."""
 
     name: str
-    network: str | StyleConfig  # what `wplus.load` takes, or a network to fill by the random recipe
+    network: str | StyleConfig  # what `wplus.load` takes, a bundle included, or what the random recipe fills
     batches: tuple[int, ...]
     quick_batches: tuple[int, ...] = ()  # of a quick run; empty: the case has no place in one
     rounds: int = 31  # at most; fewer where they would take longer than `seconds`
-    seconds: float = 10.0  # that one batch size may take, warm-up aside
+    seconds: float = 20.0  # that one batch size may take, warm-up aside
+    first_picture: bool = False  # whether it is measured how soon a fresh process has one
 
 
 CASES: dict[str, Case] = {
     case.name: case
     for case in (
-        Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), quick_batches=(1, 8), seconds=5),
+        Case(name="demo:portraits", network="demo:portraits", batches=(1, 8), quick_batches=(1, 8), first_picture=True),
         Case(
             name="stylegan2-256",
             network=stylegan2_config(256, channel_base=16384),
-            batches=(1, 4, 8),
+            batches=(1, 4),
             quick_batches=(1,),
+            seconds=45,
+            first_picture=True,
         ),
-        Case(name="stylegan1-256", network=stylegan1_config(256), batches=(1, 4)),
-        Case(name="stylegan3-t-256", network=stylegan3_config(256, channel_base=16384), batches=(1,), rounds=3),
+        Case(name="stylegan1-256", network=stylegan1_config(256), batches=(1, 4), seconds=45),
+        Case(name="stylegan3-t-256", network=stylegan3_config(256, channel_base=16384), batches=(1,), seconds=90),
         Case(
             name="stylegan3-r-256",
             network=stylegan3_config(256, channel_base=2 * 16384, channel_max=2 * 512, is_rotating=True),
             batches=(1,),
-            rounds=3,
+            seconds=90,
         ),
-        Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1, 2)),
+        Case(name="stylegan2-1024", network=stylegan2_config(1024, channel_base=32768), batches=(1,), seconds=60),
     )
 }
 
@@ -58,7 +61,8 @@ def choose_cases(network: str | None, names: tuple[str, ...], batches: tuple[int
     if any(batch < 1 for batch in batches):
         raise ValueError(f"The batches are {', '.join(map(str, batches))}; each must be 1 or more.")
     if network is not None and network not in CASES:
-        chosen = [Case(name=_file_name(network), network=network, batches=(1, 4), quick_batches=(1,))]
+        name = _file_name(network)
+        chosen = [Case(name=name, network=network, batches=(1, 4), quick_batches=(1,), first_picture=True)]
     else:
         chosen = [CASES[name] for name in ((network,) if network else names or CASES)]
     if quick:
@@ -85,4 +89,4 @@ def read_network(network: str | StyleConfig) -> tuple[Checkpoint, StyleConfig]:
 
 
 def _file_name(network: str) -> str:
-    return network.replace("\\", "/").rsplit("/", 1)[-1].split("?")[0]
+    return network.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].split("?")[0]

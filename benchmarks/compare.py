@@ -2,8 +2,8 @@
 
 The rule. Speed is judged by each contestant's ratio to the baseline of its own run, since the same machine is faster or
 slower from hour to hour: it regressed if the ratio fell by more than 10 %, or than the sum of both runs' A/A spreads
-where that is more. Loading regressed if its 20th percentile lies more than 25 % above the older 80th, memory if it grew
-by more than 10 %; both are judged only on the same machine.
+where that is more. Loading and the first picture of a process regressed if their 20th percentile lies more than 25 %
+above the older 80th, memory if it grew by more than 10 %; these are judged only on the same machine.
 """
 
 from collections.abc import Sequence
@@ -59,14 +59,18 @@ def compare(old: str | Path | Sequence[Row], new: Sequence[Row]) -> Comparison:
 def _is_judged(old: Row, new: Row) -> bool:
     if new.metric in ("rate", "throughput"):
         return old.ratio is not None and new.ratio is not None and new.ratio_note != "reference"
-    is_cost = new.metric.startswith("load_") or new.metric == "peak_memory"
+    is_cost = _is_duration(new) or new.metric == "peak_memory"
     return is_cost and old.machine == new.machine
+
+
+def _is_duration(row: Row) -> bool:
+    return row.metric.startswith("load_") or row.metric == "first_picture"
 
 
 def _regression(old: Row, new: Row) -> str:
     """What got worse, or nothing."""
     what = f"{new.case}, {new.implementation} {new.dtype}, batch {new.batch}: {new.metric}"
-    if new.metric.startswith("load_"):
+    if _is_duration(new):
         limit, found = old.p80 * (1 + _LOAD_TOLERANCE), new.p20
         return f"{what} takes {new.median:.2f} s; it took {old.median:.2f} s" if found > limit else ""
     if new.metric == "peak_memory":

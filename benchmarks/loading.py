@@ -1,4 +1,4 @@
-"""How long a network takes to load, from our own format and from a pickle laid out as NVIDIA's."""
+"""How long a network takes to load, from our own format, from a pickle laid out as NVIDIA's, and as a bundle."""
 
 import tempfile
 import time
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import wplus
+from wplus.backends import BackendName, Precision
 from wplus.benchmarks.nvidia_file import write_nvidia_pickle
 from wplus.checkpoints import Checkpoint, write_checkpoint
 from wplus.config import StyleGAN2Config
@@ -26,13 +27,20 @@ def time_loading(checkpoint: Checkpoint, *, threads: int) -> dict[str, list[floa
         with tempfile.TemporaryDirectory(prefix="wplus-bench-") as folder:
             path = Path(folder) / f"network.{suffix}"
             write(path, checkpoint)
-            samples[suffix] = [_seconds(path, threads) for _ in range(_REPEATS)]
+            samples[suffix] = _seconds(path, "torch", "exact", threads)
     return samples
 
 
-def _seconds(path: Path, threads: int) -> float:
-    start = time.perf_counter()
-    generator = wplus.load(path, device="cpu", backend="torch", threads=threads)
-    seconds = time.perf_counter() - start
-    generator.close()
-    return seconds
+def time_bundle_loading(folder: Path, backend: BackendName, precision: Precision, *, threads: int) -> list[float]:
+    """Seconds of `wplus.load` of a bundle, its files' sums included; what compiles later is not in it."""
+    return _seconds(folder, backend, precision, threads)
+
+
+def _seconds(path: Path, backend: BackendName, precision: Precision, threads: int) -> list[float]:
+    samples = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        generator = wplus.load(path, device="cpu", backend=backend, precision=precision, threads=threads)
+        samples.append(time.perf_counter() - start)
+        generator.close()
+    return samples

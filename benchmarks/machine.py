@@ -9,18 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypedDict
 
-_FLAGS = (
-    "avx2",
-    "fma",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx512_fp16",
-    "amx_bf16",
-    "amx_int8",
-    "asimd",
-    "bf16",
-)
+from wplus.machine import INSTRUCTIONS, cpu
+
 _PACKAGES = ("wplus", "torch", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino")
 
 
@@ -36,29 +26,15 @@ class Circumstances(TypedDict):
 
 def circumstances() -> Circumstances:
     """Machine, versions, commit and date of now."""
-    model, flags = _cpu()
+    model, flags = cpu()
     return Circumstances(
         machine=f"{model}, {os.cpu_count()} CPUs, {_memory_gib():.0f} GiB, {platform.system()} {platform.machine()}",
-        cpu_flags=" ".join(flag for flag in _FLAGS if flag in flags),
+        cpu_flags=" ".join(flag for flag in INSTRUCTIONS if flag in flags),
         versions=" ".join(f"{name}={found}" for name in _PACKAGES if (found := _version(name)))
         + f" python={platform.python_version()}",
         commit=_commit(),
         date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
-
-
-def _cpu() -> tuple[str, set[str]]:
-    """Model and feature flags, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    model, flags = platform.processor() or platform.machine(), ""
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
-            elif key.strip() in ("flags", "Features"):
-                flags = value
-    return model, set(flags.split())
 
 
 def _memory_gib() -> float:

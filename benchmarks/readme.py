@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from wplus.benchmarks.report import summary
+from wplus.benchmarks.summary import summary
 from wplus.files import whole_file
 
 _OPEN, _CLOSE = "<!-- bench -->\n", "<!-- /bench -->"

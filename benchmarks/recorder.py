@@ -71,26 +71,31 @@ class Recorder:
         return {dtype: max(max(rates[dtype].values()) for rates in measured) for dtype in measured[0]}
 
     def add_cell(
-        self, cell: Cell, contestants: Sequence[Contestant], flops: int, ceilings: dict[torch.dtype, float]
+        self, cell: Cell, contestants: Sequence[Contestant], flops: int | None, ceilings: dict[torch.dtype, float]
     ) -> None:
-        """The rows of one batch size: pictures a second, arithmetic rate, latency where the batch is 1."""
+        """The rows of one batch size: pictures a second, latency where the batch is 1, arithmetic where it is known."""
+        for label, why in cell.left_out.items():
+            self.note(f"{label} was not timed on {self._case} at batch {cell.batch}: {why}.")
+        contestants = [contestant for contestant in contestants if contestant.label in cell.samples]
         for contestant in contestants:
-            seconds = cell.samples[contestant.label]
-            found = cell.differences[contestant.label]
+            label = contestant.label
+            seconds, found = cell.samples[label], cell.differences[label]
             name, dtype, batch = contestant.entry.implementation, contestant.dtype, cell.batch
             rates = [batch / second for second in seconds]
-            compiles = contestant.entry.kind == "compiled"
             columns = {
                 **_ratio_columns(cell, contestant, contestants),
                 "spread": cell.spread,
+                "baseline_excess": cell.excess,
                 "psnr_db": found.psnr_db,
                 "max_abs": found.max_abs,
                 "uint8_share": found.uint8_share,
-                "compile_seconds": cell.first_seconds[contestant.label] if compiles else None,
+                "compile_seconds": cell.first_seconds[label] if contestant.entry.compiles else None,
             }
             self.add(name, dtype, batch, "rate", "images/s", rates, **columns)
             if batch == 1:
                 self.add(name, dtype, batch, "latency", "ms", [1e3 * second for second in seconds], **columns)
+            if flops is None:
+                continue
             gflops = [flops * rate / 1e9 for rate in rates]
             self.add(name, dtype, batch, "arithmetic", "GFLOP/s", gflops)
             share = [100 * rate / ceilings[dtype] for rate in gflops]
@@ -98,6 +103,7 @@ class Recorder:
 
     def add_throughput(self, cells: Sequence[Cell], contestants: Sequence[Contestant]) -> None:
         """The best batch size of each contestant, each compared with the best of its reference."""
+        contestants = [one for one in contestants if any(one.label in cell.samples for cell in cells)]
         best = {contestant.label: _best(cells, contestant) for contestant in contestants}
         for contestant in contestants:
             cell, reference = best[contestant.label], _reference(contestant, contestants)
@@ -106,7 +112,8 @@ class Recorder:
             ratio = _rate(cell, contestant) / _rate(against, reference)
             rates = [cell.batch / second for second in cell.samples[contestant.label]]
             columns = {"ratio": ratio, "ratio_note": _note(ratio, spread, contestant is reference), "spread": spread}
-            if contestant.dtype != torch.float32:
+            columns["baseline_excess"] = max(cell.excess, against.excess)
+            if _is_across(contestant, reference, contestants):
                 columns["ratio_float32"] = _rate(cell, contestant) / _rate(best[contestants[0].label], contestants[0])
             columns["psnr_db"] = cell.differences[contestant.label].psnr_db
             name, dtype = contestant.entry.implementation, contestant.dtype
@@ -114,7 +121,8 @@ class Recorder:
 
 
 def _best(cells: Sequence[Cell], contestant: Contestant) -> Cell:
-    return max(cells, key=lambda cell: _rate(cell, contestant))
+    timed = [cell for cell in cells if contestant.label in cell.samples]
+    return max(timed, key=lambda cell: _rate(cell, contestant))
 
 
 def _rate(cell: Cell, contestant: Contestant) -> float:
@@ -122,28 +130,34 @@ def _rate(cell: Cell, contestant: Contestant) -> float:
 
 
 def _reference(contestant: Contestant, contestants: Sequence[Contestant]) -> Contestant:
-    """NVIDIA's formulation in the contestant's own dtype."""
-    kind = BASELINE.kind
-    return next(other for other in contestants if other.entry.kind == kind and other.dtype == contestant.dtype)
+    """NVIDIA's formulation in the contestant's own dtype; where it takes no part, the first of that dtype."""
+    same = [other for other in contestants if other.dtype == contestant.dtype]
+    return next((other for other in same if other.entry.kind == BASELINE.kind), same[0])
+
+
+def _is_across(contestant: Contestant, reference: Contestant, contestants: Sequence[Contestant]) -> bool:
+    """Whether a ratio to the baseline in another dtype is told: only beside one to a reference in its own."""
+    has_own = contestant is not reference or contestant.entry.kind == BASELINE.kind
+    return has_own and contestant.dtype != contestants[0].dtype
 
 
 def _ratio_columns(cell: Cell, contestant: Contestant, contestants: Sequence[Contestant]) -> dict[str, Any]:
     """Medians of the rounds' ratios, against the same dtype and, where that is another one, against float32."""
     baseline, reference = contestants[0], _reference(contestant, contestants)
-    ratio = _ratio(cell, reference, contestant)
-    other = contestant.dtype != baseline.dtype
+    ratio = _ratio(cell, baseline, reference, contestant)
+    across = _is_across(contestant, reference, contestants)
     return {
         "ratio": ratio,
         "ratio_note": _note(ratio, cell.spread, contestant is reference),
-        "ratio_float32": _ratio(cell, baseline, contestant) if other else None,
+        "ratio_float32": _ratio(cell, baseline, baseline, contestant) if across else None,
     }
 
 
-def _ratio(cell: Cell, reference: Contestant, contestant: Contestant) -> float:
+def _ratio(cell: Cell, baseline: Contestant, reference: Contestant, contestant: Contestant) -> float:
     if contestant is reference:
         return 1.0
     slow = cell.samples[reference.label]
-    if reference.entry == BASELINE:
+    if reference is baseline:
         slow = [(first + second) / 2 for first, second in zip(slow, cell.again, strict=True)]
     return summarize(ratios(slow, cell.samples[contestant.label])).median
 

@@ -2,20 +2,25 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wplus.benchmarks.rows import Row, read_csv, write_csv
+from wplus.benchmarks.markdown import circumstances_of, number, table
+from wplus.benchmarks.rows import MOST_EXCESS, Row, read_csv, write_csv
 from wplus.files import whole_file
 
 _SPEED = ("rate", "latency", "throughput")
 _TITLES = {
     "load_safetensors": "loading .safetensors",
     "load_pkl": "loading .pkl as NVIDIA writes it",
+    "load_bundle": "loading the bundle",
+    "export": "export, with the certificate",
+    "first_picture": "first picture of a fresh process",
+    "copy_out": "copy-out: pictures to bytes",
     "peak_memory": "peak memory of the process",
-    "matrix_product": "plain matrix product (the faster kind is the ceiling)",
+    "matrix_product": "plain product (the fastest kind is the ceiling)",
 }
 
 
@@ -29,12 +34,12 @@ class Report:
 
     @property
     def text(self) -> str:
-        """Markdown: a heading, a table of speed and a table of the rest for each case, then the notes."""
-        parts = [_circumstances(self.rows[0])] if self.rows else ["Nothing was measured."]
+        """Markdown: a heading, then of each case speed, what it is worth, and other costs, then the notes."""
+        parts = [circumstances_of(self.rows[0])] if self.rows else ["Nothing was measured."]
         for case in dict.fromkeys(row.case for row in self.rows):
             rows = [row for row in self.rows if row.case == case]
             parts.append(f"## {case}, {rows[0].resolution} px, {rows[0].threads} threads")
-            parts += [table for table in (speed_table(rows), other_table(rows)) if table]
+            parts += [text for text in (speed_table(rows), quietness(rows), other_table(rows)) if text]
         parts += [f"Note: {note}" for note in self.notes]
         return "\n\n".join(parts) + "\n"
 
@@ -60,27 +65,6 @@ def tables_from_csv(path: str | Path) -> str:
     return Report(rows=tuple(read_csv(path))).text
 
 
-def summary(path: str | Path) -> str:
-    """A committed CSV file in short: rates side by side, where and when they were measured, and peak memory."""
-    rows = read_csv(path)
-    header = ("", "batch", "implementation", "images/s (p20 to p80)", "ratio", "largest difference")
-    lines = [
-        (
-            row.case,
-            str(row.batch),
-            row.implementation,
-            f"{_number(row.median)} ({_number(row.p20)} to {_number(row.p80)})",
-            _ratio(row),
-            "" if row.max_abs is None else f"{row.max_abs:.1e}",
-        )
-        for row in rows
-        if row.metric == "rate"
-    ]
-    peaks = [f"{row.case} {row.implementation} {row.median:,.0f} MiB" for row in rows if row.metric == "peak_memory"]
-    notes = f"Measured on {_circumstances(rows[0])}. Peak memory of the process: {'; '.join(peaks)}."
-    return f"{_table(header, lines)}\n\n{notes}"
-
-
 def speed_table(rows: Sequence[Row]) -> str:
     """Rate, latency and throughput, one line a contestant and batch size; empty if there are none."""
     lines = []
@@ -97,17 +81,32 @@ def speed_table(rows: Sequence[Row]) -> str:
         "of ceiling",
         "pictures",
     )
-    return _table(header, lines)
+    return table(header, lines)
+
+
+def quietness(rows: Sequence[Row]) -> str:
+    """How quiet the machine was, for each batch size, and whether the measurements count; empty if nobody knows."""
+    cells = {row.batch: row for row in rows if row.metric == "rate" and row.baseline_excess is not None}
+    if not cells:
+        return ""
+    verdicts = [
+        f"{row.baseline_excess:.1%} at batch {batch}{'' if row.counts else ' (**does not count**)'}"
+        for batch, row in cells.items()
+    ]
+    return (
+        f"The baseline's median lies above its best by {'; '.join(verdicts)}. A run counts up to {MOST_EXCESS:.0%}: "
+        "beyond that, something else was running."
+    )
 
 
 def other_table(rows: Sequence[Row]) -> str:
-    """Loading, memory and the ceiling; empty if there are none."""
+    """Export, loading, memory and the ceiling; empty if there are none."""
     lines = [
-        (_TITLES[row.metric], row.implementation, row.dtype, f"{_number(row.median)} {row.unit}")
+        (_TITLES[row.metric], row.implementation, row.dtype, f"{number(row.median)} {row.unit}")
         for row in rows
         if row.metric in _TITLES
     ]
-    return _table(("", "implementation", "dtype", "median"), lines)
+    return table(("", "implementation", "dtype", "median"), lines)
 
 
 def _speed_line(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -115,11 +114,11 @@ def _speed_line(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     return (
         f"{row.metric}{' (best batch)' if row.metric == 'throughput' else ''}",
         str(row.batch),
-        row.implementation + (f" (compiled in {row.compile_seconds:.0f} s)" if row.compile_seconds else ""),
+        row.implementation + (f" (compiled in {number(row.compile_seconds)} s)" if row.compile_seconds else ""),
         row.dtype,
-        f"{_number(row.median)} {row.unit} ({_number(row.p20)} to {_number(row.p80)})",
+        f"{number(row.median)} {row.unit} ({number(row.p20)} to {number(row.p80)})",
         _ratio(row),
-        _number(inside["arithmetic"].median) if "arithmetic" in inside else "",
+        number(inside["arithmetic"].median) if "arithmetic" in inside else "",
         f"{inside['share_of_matrix_product'].median:.0f} %" if "share_of_matrix_product" in inside else "",
         _pictures(row),
     )
@@ -140,7 +139,7 @@ def _ratio(row: Row) -> str:
 
 
 def _pictures(row: Row) -> str:
-    if row.ratio_note == "reference" and row.ratio_float32 is None:
+    if row.ratio_note == "reference" and row.max_abs == 0:
         return "reference"
     parts = [] if row.psnr_db is None else ["equal" if math.isinf(row.psnr_db) else f"{row.psnr_db:.0f} dB"]
     if row.max_abs is not None:
@@ -148,25 +147,6 @@ def _pictures(row: Row) -> str:
     if row.uint8_share is not None:
         parts.append(f"uint8 {row.uint8_share:.3%}")
     return ", ".join(parts)
-
-
-def _circumstances(row: Row) -> str:
-    commit = f", commit {row.commit}" if row.commit else ""
-    return f"{row.machine} ({row.cpu_flags}); {row.versions}{commit}; {row.date}"
-
-
-def _table(header: Iterable[str], lines: Sequence[Iterable[str]]) -> str:
-    if not lines:
-        return ""
-    header = tuple(header)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *lines))
-
-
-def _number(value: float) -> str:
-    """Three significant digits, without exponents."""
-    if value == 0 or not math.isfinite(value):
-        return str(value)
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 def _finite(value: Any) -> Any:

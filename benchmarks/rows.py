@@ -1,12 +1,13 @@
 """One measurement, and the CSV file of many."""
 
 import csv
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from wplus.files import whole_file
 
 NO_DIFFERENCE = "no difference"
+MOST_EXCESS = 0.15  # of a baseline in a run that counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Row:
     ratio_note: str = ""
     ratio_float32: float | None = None  # against the baseline in float32, where dtype is another
     spread: float | None = None  # of the baseline against itself: ratios nearer to 1 are no difference
+    baseline_excess: float | None = None  # by which share the baseline's median lies above its best, here and then
     psnr_db: float | None = None  # of the timed pictures against the baseline's in float32, peak 2.0
     max_abs: float | None = None  # largest difference of the timed pictures from the baseline's in float32
     uint8_share: float | None = None  # share of uint8 values that differ
@@ -43,6 +45,14 @@ class Row:
         """What must agree for two rows to measure the same thing."""
         return (self.case, self.implementation, self.dtype, self.batch, self.resolution, self.threads, self.metric)
 
+    @property
+    def counts(self) -> bool:
+        """Whether the machine was quiet enough: the baseline's median lay near its best."""
+        return self.baseline_excess is None or self.baseline_excess <= MOST_EXCESS
+
+
+_NEEDED = {field.name for field in fields(Row) if field.default is MISSING}
+
 
 def write_csv(path: str | Path, rows: list[Row]) -> None:
     """Writes rows as a CSV file with a header, whole or not at all."""
@@ -54,7 +64,7 @@ def write_csv(path: str | Path, rows: list[Row]) -> None:
 
 
 def read_csv(path: str | Path) -> list[Row]:
-    """The rows that `write_csv` wrote.
+    """The rows that `write_csv` wrote, now or before a column was added.
 
     Raises:
         ValueError: the file is missing or is not such a table.
@@ -62,7 +72,7 @@ def read_csv(path: str | Path) -> list[Row]:
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
-            if table.fieldnames != [field.name for field in fields(Row)]:
+            if not _NEEDED <= set(table.fieldnames or ()) <= {field.name for field in fields(Row)}:
                 raise ValueError("its columns are others")
             return [_parse(line) for line in table]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as exc:
@@ -80,6 +90,8 @@ def _cell(value: object) -> object:
 def _parse(line: dict[str, str]) -> Row:
     values: dict[str, object] = {}
     for field in fields(Row):
+        if field.name not in line:
+            continue
         text, kind = line[field.name], str(field.type)
         if text == "" and "None" in kind:
             values[field.name] = None

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from wplus.bundle import Bundle, is_bundle
 from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
-from wplus.config import StyleConfig, config_to_dict
+from wplus.checkpoints.checkpoint import Provenance
+from wplus.config import Config, StyleConfig, config_to_dict
 from wplus.errors import ArtifactError, WplusError
 from wplus.latents import Latents
-from wplus.loading import display_name
+from wplus.loading import checked_bundle, display_name
+from wplus.manifest import FORMAT_VERSION, GraphSpec, Port
 from wplus.media_metadata import read_metadata
 from wplus.recipe import command_for
 
@@ -15,14 +18,16 @@ _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
 
 
 def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
-    """Facts about a network, a latent file, or a picture or video of ours.
+    """Facts about a network, a bundle, a latent file, or a picture or video of ours.
 
     Raises:
         CheckpointError, UnsupportedError: it is a network that cannot be read.
-        ArtifactError: it is a latent file or picture that cannot be read.
+        ArtifactError: it is a bundle, latent file or picture that cannot be read.
     """
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
+    if is_bundle(path):
+        return {"file": display_name(source)} | _describe_bundle(checked_bundle(path, sha256))
     if suffix in _PICTURE_SUFFIXES:
         return {"file": path.name} | _describe_picture(path)
     if suffix in (".npz", ".npy"):
@@ -46,25 +51,70 @@ def _describe_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     build_network(checkpoint)  # refuses a file that lacks a tensor
     config, provenance = checkpoint.config, checkpoint.provenance
     learned = [value for name, value in checkpoint.tensors.items() if not name.endswith(("_filter", ".noise_const"))]
-    sizes: dict[str, Any] = {"z_dim": config.z_dim, "c_dim": config.c_dim}
-    if isinstance(config, StyleConfig):
-        sizes |= {"w_dim": config.w_dim, "num_ws": config.num_ws}
     facts = {
         "family": config.family,
         "because": checkpoint.why,
-        "resolution": f"{config.img_shape[1]}x{config.img_shape[0]}, {config.img_channels} channels",
-        **sizes,
+        **_sizes(config),
         "parameters": sum(value.size for value in learned),
         "fingerprint": fingerprint(config, checkpoint.tensors),
+        **_origin(provenance),
+        "contents": list(checkpoint.contents),
+        "config": config_to_dict(config),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
+    manifest, certificate = bundle.manifest, bundle.manifest.certificate
+    facts = {
+        "format": f"bundle, version {FORMAT_VERSION}",
+        "family": manifest.config.family,
+        **_sizes(manifest.config),
+        "parameters": manifest.parameters,
+        "fingerprint": manifest.fingerprint,
+        **_origin(manifest.provenance),
+        "graphs": [_signature(graph) for graph in manifest.graphs.values()],
+        "precision": manifest.precision,
+        "float32_layers": list(manifest.float32_layers) or None,
+        "opset": manifest.opset,
+        "noise": manifest.noise,
+        "output": manifest.output,
+        "max_batch": manifest.max_batch,
+        "certificate": [] if certificate is None else [f"{certificate.run} run", *certificate.summary.splitlines()],
+        "files": {name: f"{file.bytes:,} bytes" for name, file in manifest.files.items()},
+        "made_with": dict(manifest.versions),
+        "config": config_to_dict(manifest.config),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _sizes(config: Config) -> dict[str, Any]:
+    sizes: dict[str, Any] = {
+        "resolution": f"{config.img_shape[1]}x{config.img_shape[0]}, {config.img_channels} channels",
+        "z_dim": config.z_dim,
+        "c_dim": config.c_dim,
+    }
+    return sizes | ({"w_dim": config.w_dim, "num_ws": config.num_ws} if isinstance(config, StyleConfig) else {})
+
+
+def _origin(provenance: Provenance) -> dict[str, Any]:
+    return {
         "licence": provenance.licence,
         "description": provenance.description,
         "parent": provenance.parent,
         "source": f"{provenance.source}, {provenance.format}",
         "source_sha256": provenance.sha256,
-        "contents": list(checkpoint.contents),
-        "config": config_to_dict(config),
     }
-    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _signature(graph: GraphSpec) -> str:
+    """A graph's file, and what goes in and comes out."""
+    inputs, outputs = (", ".join(map(_port, ports)) for ports in (graph.inputs, graph.outputs))
+    return f"{graph.file}: {inputs} -> {outputs}"
+
+
+def _port(port: Port) -> str:
+    return f"{port.name} {port.dtype} [{', '.join(map(str, port.shape))}]"
 
 
 def _describe_latents(latents: Latents) -> dict[str, Any]:

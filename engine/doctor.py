@@ -5,30 +5,26 @@ import platform
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from importlib import metadata, util
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from wplus import __version__
+from wplus.cache import cache_folder, entries
+from wplus.doctor_runtimes import examine_runtimes
+from wplus.finding import Finding
+from wplus.machine import cpu
 from wplus.threads import usable_cpus
 
-_EXTRAS = {"torch": "torch", "safetensors": "torch", "onnx": "torch", "triton": "torch", "av": "video"}
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+__all__ = ["Finding", "examine"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    verdict: Literal["ok", "note", "bad"]
-    text: str
-    remedy: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+_EXTRAS = {
+    "torch": "torch",
+    "safetensors": "torch",
+    "onnx": "torch",
+    "onnxscript": "torch",
+    "triton": "torch",
+    "av": "video",
+}
 
 
 def examine() -> list[Finding]:
@@ -38,8 +34,9 @@ def examine() -> list[Finding]:
             subject="wplus", verdict="ok", text=f"{__version__} in Python {platform.python_version()}, {sys.prefix}"
         ),
         *_packages(),
-        *_runtimes(),
         *_torch(),
+        *examine_runtimes(),
+        _cpu(),
         *_threads(),
         _cache(),
     ]
@@ -58,25 +55,15 @@ def _packages() -> Iterator[Finding]:
             )
 
 
-def _runtimes() -> Iterator[Finding]:
-    """ONNX Runtime's two packages install the same files: the second one breaks the first."""
-    found = {package: version for package in _RUNTIMES if (version := _version(package)) is not None}
-    if len(found) > 1:
-        yield Finding(
-            subject="onnxruntime",
-            verdict="bad",
-            text="onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            remedy="pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
-        )
-    for package, version in found.items():
-        yield Finding(subject=package, verdict="ok", text=f"{version}; runs graphs given to wplus.wrap, on the CPU")
-
-
 def _torch() -> Iterator[Finding]:
     """What torch can do here, found out by trying."""
     if util.find_spec("torch") is None:
-        remedy = "pip install 'wplus[torch]'"
-        yield Finding(subject="backend", verdict="bad", text="no backend: torch draws, and is missing", remedy=remedy)
+        yield Finding(
+            subject="backend",
+            verdict="note",
+            text="torch is missing: bundles are drawn without it; checkpoints, export and gradients need it",
+            remedy="pip install 'wplus[torch]'",
+        )
         return
     try:
         import torch
@@ -88,12 +75,6 @@ def _torch() -> Iterator[Finding]:
         return
     yield Finding(subject="backend", verdict="ok" if product.sum() == 512 else "bad", text="torch multiplies matrices")
     yield _gpu(torch)
-    capability = torch.backends.cpu.get_cpu_capability()
-    from wplus.backends.eager import cpu_has_bfloat16
-
-    found = "are there: --precision=fast uses them" if cpu_has_bfloat16() else "are missing"
-    text = f"{capability}; bfloat16 instructions {found}"
-    yield Finding(subject="CPU", verdict="ok" if "AVX" in capability else "note", text=text)
 
 
 def _gpu(torch: Any) -> Finding:
@@ -124,16 +105,27 @@ def _threads() -> Iterator[Finding]:
         )
 
 
-def _cache() -> Finding:
-    from wplus.checkpoints.download import cache_folder
+def _cpu() -> Finding:
+    """The instructions that decide how fast a CPU draws."""
+    model, instructions = cpu()
+    widest = next((name for name in ("avx512f", "avx2", "asimd") if name in instructions), None)
+    if widest is None:
+        return Finding(subject="CPU", verdict="note", text=f"{model}; no vector instructions that are known")
+    has_bfloat16 = not instructions.isdisjoint(("avx512_bf16", "amx_bf16"))
+    found = "are there: --precision=fast uses them" if has_bfloat16 else "are missing"
+    return Finding(subject="CPU", verdict="ok", text=f"{model}; {widest}; bfloat16 instructions {found}")
 
-    folder = cache_folder()
+
+def _cache() -> Finding:
+    folder = cache_folder("bundles").parent
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(nearest, os.W_OK):
-        remedy = f"Make {folder} writable; networks from URLs are kept there."
+        remedy = f"Make {folder} writable; networks from URLs and exported bundles are kept there."
         return Finding(subject="cache", verdict="bad", text=f"{folder} cannot be written to", remedy=remedy)
-    size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) if folder.exists() else 0
-    return Finding(subject="cache", verdict="ok", text=f"{folder}, {size / 2**20:.0f} MiB")
+    found = entries()
+    size = sum(entry.size for entry in found) / 2**20
+    text = f"{folder}, {size:.0f} MiB in {len(found)} entries; wplus cache lists them"
+    return Finding(subject="cache", verdict="ok", text=text)
 
 
 def _version(package: str) -> str | None:

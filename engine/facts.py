@@ -40,17 +40,33 @@ class Facts:
     @property
     def w_dim(self) -> int:
         """Numbers in one w."""
-        return self._stylegan("w_dim").w_dim
+        return self.style_config("w_dim").w_dim
 
     @property
     def num_ws(self) -> int:
         """Style inputs: the w's in one latent of W+."""
-        return self._stylegan("num_ws").num_ws
+        return self.style_config("num_ws").num_ws
+
+    @property
+    def default_cutoff(self) -> int:
+        """Style inputs that truncation acts on where nobody says how many: all but in StyleGAN1, which stores it."""
+        config = self.style_config("Truncation")
+        return config.num_ws if config.truncation_cutoff is None else config.truncation_cutoff
 
     @property
     def has_w(self) -> bool:
         """Whether it has a W space."""
         return self.config.has_w
+
+    @property
+    def has_truncation(self) -> bool:
+        """Whether pictures can be drawn toward the mean, be it that no w is ever seen (a bundle of one graph)."""
+        return self.config.has_w
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether noise is added to its features."""
+        return bool(getattr(self.config, "use_noise", False))
 
     @property
     def has_transform(self) -> bool:
@@ -72,7 +88,12 @@ class Facts:
         """Channels of the picture, 1 to 4."""
         return self.config.img_channels
 
-    def _stylegan(self, what: str) -> StyleConfig:
+    def style_config(self, what: str) -> StyleConfig:
+        """The configuration of a family with W.
+
+        Raises:
+            UnsupportedError: this one has none.
+        """
         if not isinstance(self.config, StyleConfig):
             raise UnsupportedError(
                 f"{what} needs a W space, which the family {self.family} ({self.name}) lacks: its latent is z "

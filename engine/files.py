@@ -1,6 +1,7 @@
-"""Files that are either whole or absent."""
+"""Files and folders that are either whole or absent."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,31 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise _cannot_write(path, exc) from exc
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to write to: renamed when the block ends well, removed when it does not.
+
+    Raises:
+        ArtifactError: `path` exists, its parent cannot be made or written to, or the disk is full.
+    """
+    path = Path(path)
+    if path.exists() or path.is_symlink():
+        raise ArtifactError(f"{path} exists already. Remove it, or name another folder.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        temporary.rename(path)
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def make_folder(path: str | Path) -> Path:

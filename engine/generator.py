@@ -8,15 +8,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from wplus.arguments import check_noise, drawable, truncation, user_transform
 from wplus.backends import Array, Backend, BackendName, Precision
-from wplus.backends.choice import check_options, make_backend
+from wplus.backends.choice import check_options, make_backend, open_bundle
+from wplus.bundle import Bundle
 from wplus.checkpoints.checkpoint import Checkpoint, Provenance
 from wplus.checkpoints.fingerprint import fingerprint
 from wplus.config import Config
 from wplus.errors import UnsupportedError, WplusError
 from wplus.facts import Facts
-from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, matrices, merge_noise, noise_constants, per_sample
-from wplus.latents import Latents, broadcast, check_generator
+from wplus.inputs import Noise, NoiseMode, check_shape, labels, like, merge_noise, noise_constants
+from wplus.latents import Latents, seeds_to_z
+from wplus.manifest import NoiseVariant
 from wplus.sampling import Batch, default_micro_batch, sample
 from wplus.threads import usable_cpus
 
@@ -80,6 +83,39 @@ class Generator(Facts):
         )
         return generator
 
+    @classmethod
+    def of_bundle(
+        cls,
+        bundle: Bundle,
+        *,
+        name: str | None = None,
+        device: str = "auto",
+        backend: BackendName = "auto",
+        precision: Precision = "exact",
+        threads: int | None = None,
+        batch: int | None = None,
+    ) -> Self:
+        """A generator that draws with a bundle's graphs; see `wplus.load` for the arguments."""
+        check_options(backend, precision, threads, batch)
+        threads = threads or usable_cpus()
+        running = open_bundle(bundle, backend=backend, device=device, precision=precision, threads=threads)
+        manifest = bundle.manifest
+        most = manifest.max_batch or default_micro_batch(bundle.config)
+        generator = cls.__new__(cls)
+        generator._hold(
+            running,
+            config=bundle.config,
+            provenance=manifest.provenance,
+            fingerprint=manifest.fingerprint,
+            name=name,
+            threads=threads,
+            batch=batch or min(most, default_micro_batch(bundle.config)),
+            noise_consts=bundle.noise_constants(),
+            noise_variant=manifest.noise,
+            maps="mapping" in manifest.graphs,
+        )
+        return generator
+
     def _hold(
         self,
         backend: Backend,
@@ -91,7 +127,9 @@ class Generator(Facts):
         threads: int,
         batch: int | None,
         noise_consts: dict[str, NDArray[np.float32]] | None = None,
+        noise_variant: NoiseVariant = "input",
         w_avg: NDArray[np.float32] | None = None,
+        maps: bool = True,
     ) -> None:
         self.config = config
         self.provenance = provenance
@@ -101,6 +139,8 @@ class Generator(Facts):
         self.threads = threads
         self.reload: tuple[Any, ...] | None = None  # what pickling records; `wplus.load` sets it
         self._noise_consts = noise_consts or {}
+        self._noise_variant = noise_variant  # of the graphs; "input" where every mode works, as in torch
+        self._maps = maps and config.has_w  # whether z becomes w first, where anybody can see it
         self._w_avg = w_avg
         self._backend: Backend | None = backend
         self._pid = os.getpid()
@@ -108,10 +148,17 @@ class Generator(Facts):
     # What it is; more in `Facts`
 
     @property
+    def has_w(self) -> bool:
+        """Whether it has a W space, and shows it: a bundle of one graph does not."""
+        return self._maps
+
+    @property
     def w_avg(self) -> NDArray[np.float32]:
         """The mean w, `[w_dim]`."""
-        self._stylegan("w_avg")
-        assert self._w_avg is not None
+        self.style_config("w_avg")
+        if self._w_avg is None:  # of a bundle: what psi 0 leaves of any z
+            label = np.zeros((1, self.c_dim), np.float32) if self.c_dim else None
+            self._w_avg = self.map(seeds_to_z([0], self.z_shape), label, 0.0, self.num_ws)[0, 0]
         return self._w_avg
 
     @property
@@ -123,6 +170,18 @@ class Generator(Facts):
     def backend(self) -> str:
         """Name of the runtime."""
         return self._running.name
+
+    @property
+    def network(self) -> Any:
+        """The torch module that draws.
+
+        Raises:
+            UnsupportedError: another runtime draws.
+        """
+        network = getattr(self._running, "network", None)
+        if network is None:
+            raise UnsupportedError(f"{self.name} is run by {self.backend}, and this needs the network in PyTorch.")
+        return network
 
     @property
     def device(self) -> str:
@@ -168,18 +227,10 @@ class Generator(Facts):
             UnsupportedError: the family has no W space.
             ValueError: a shape does not fit, psi is not finite, or the cutoff is negative.
         """
-        num_ws = self._stylegan("map").num_ws
+        self.style_config("map")
         check_shape("z", z, self.z_shape, owner=self)
-        count = len(z)
-        own = self._stylegan("map").truncation_cutoff
-        cutoff = (num_ws if own is None else own) if truncation_cutoff is None else truncation_cutoff
-        ws = self._running.map(
-            z,
-            labels(c, count, self.c_dim),
-            per_sample("truncation_psi", truncation_psi, count, np.float32),
-            per_sample("truncation_cutoff", cutoff, count, np.int64, least=0),
-        )
-        return like(ws, z)
+        options = truncation(self, truncation_psi, truncation_cutoff, len(z))
+        return like(self._running.map(z, labels(c, len(z), self.c_dim), **options), z)
 
     def synthesize(
         self,
@@ -189,17 +240,21 @@ class Generator(Facts):
         seeds: Sequence[int] | None = None,
         *,
         c: Array | None = None,
+        truncation_psi: float | Array | None = None,
+        truncation_cutoff: int | Array | None = None,
         transform: Array | None = None,
         allow_mismatch: bool = False,
     ) -> Array:
         """ws to pictures.
 
         Args:
-            ws: `[N, num_ws, w_dim]`, or `Latents` of any space; in a family without W, z `[N, *z_shape]`.
+            ws: `[N, num_ws, w_dim]`, or `Latents` of any space; where `has_w` is False, z `[N, *z_shape]`.
             noise_mode: "const": the stored maps; "random": drawn from `seeds`; "none".
             noise: `{name: [N or 1, 1, H, W]}`, used in place of the maps of that name; see `noise_shapes`.
             seeds: One per sample, for the noise mode "random".
             c: `[N, c_dim]` or `[1, c_dim]`, the label of a z in a conditional network; a w has it in it already.
+            truncation_psi: Of a z, in a bundle of one graph; elsewhere `map` takes it, and a w has it in it already.
+            truncation_cutoff: Likewise.
             transform: StyleGAN3's user transform `[3, 3]` or `[N, 3, 3]`, already inverted as NVIDIA's is; see
                 `wplus.transforms.user_transform`.
             allow_mismatch: Draw latents of another generator, with a warning.
@@ -209,12 +264,15 @@ class Generator(Facts):
 
         Raises:
             LatentMismatchError: the latents belong to another generator.
-            UnsupportedError: a transform is given to a family that has none.
+            UnsupportedError: a transform or truncation is given to a network that has none, or a bundle was exported
+                without what is asked for.
             ValueError: a shape, a noise map, a label or `seeds` does not fit.
         """
-        latents, maps, label = self._inputs(ws, noise_mode, noise, seeds, c, allow_mismatch)
-        user = self._transform(transform, len(latents))
-        return like(self._running.synthesize(latents, maps, c=label, transform=user), latents)
+        on_the_way = {"c": c, "truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
+        latents, options = drawable(self, ws, on_the_way, allow_mismatch=allow_mismatch)
+        maps = self._noise(ws, noise_mode, noise, seeds, len(latents))
+        user = user_transform(self, transform, len(latents))
+        return like(self._running.synthesize(latents, maps, transform=user, **options), latents)
 
     def images(
         self,
@@ -224,13 +282,17 @@ class Generator(Facts):
         seeds: Sequence[int] | None = None,
         *,
         c: Array | None = None,
+        truncation_psi: float | Array | None = None,
+        truncation_cutoff: int | Array | None = None,
         transform: Array | None = None,
         allow_mismatch: bool = False,
     ) -> Array:
         """Pictures as bytes, uint8 `[N, H, W, C]`: clamp(round-down(x * 127.5 + 128), 0, 255); see `synthesize`."""
-        latents, maps, label = self._inputs(ws, noise_mode, noise, seeds, c, allow_mismatch)
-        user = self._transform(transform, len(latents))
-        return like(self._running.images(latents, maps, c=label, transform=user), latents)
+        on_the_way = {"c": c, "truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
+        latents, options = drawable(self, ws, on_the_way, allow_mismatch=allow_mismatch)
+        maps = self._noise(ws, noise_mode, noise, seeds, len(latents))
+        user = user_transform(self, transform, len(latents))
+        return like(self._running.images(latents, maps, transform=user, **options), latents)
 
     def sample(
         self,
@@ -288,43 +350,11 @@ class Generator(Facts):
             raise WplusError(f"This Generator ({self.name}) is closed. Load it again.")
         return self._backend
 
-    def _transform(self, transform: Array | None, count: int) -> Array | None:
-        if transform is None:
-            return None
-        if not self.config.has_transform:
-            raise UnsupportedError(
-                f"transform moves and turns the picture inside StyleGAN3; {self.name} ({self.family}) cannot. Omit it."
-            )
-        return matrices(transform, count)
-
-    def _inputs(
-        self,
-        ws: Array | Latents,
-        noise_mode: NoiseMode,
-        noise: Noise | None,
-        seeds: Sequence[int] | None,
-        c: Array | None,
-        allow_mismatch: bool,
-    ) -> tuple[Array, Noise | None, Array | None]:
-        """Checked latents, and the noise and the label as a backend takes them."""
-        is_z = ws.space == "z" if isinstance(ws, Latents) else not self.has_w
-        if c is not None and not is_z:
-            raise ValueError("c is a label, which acts on the way from z to w; these latents are w already. Omit it.")
-        if isinstance(ws, Latents):
-            check_generator(ws, self, allow_mismatch=allow_mismatch)
-            noise = noise if noise is not None else ws.noise or None
-            ws = self._values_of(ws, c)
-        expected = (self.num_ws, self.w_dim) if self.has_w else self.z_shape
-        check_shape("ws" if self.has_w else "z", ws, expected, owner=self)
-        label = None if self.has_w else labels(c, len(ws), self.c_dim)
-        return ws, merge_noise(self._noise_consts, noise_mode, noise, seeds, len(ws)), label
-
-    def _values_of(self, latents: Latents, c: Array | None) -> Array:
-        """The values of latents in the space that `synthesize` takes."""
-        if latents.space == "z":
-            if not self.has_w:
-                return latents.values
-            psi = 1.0 if latents.truncation_psi is None else latents.truncation_psi
-            return self.map(latents.values, c, psi)
-        self._stylegan(f"A latent of the space {latents.space}")
-        return broadcast(latents.values, num_ws=self.num_ws) if latents.space == "w" else latents.values
+    def _noise(
+        self, latents: Array | Latents, mode: NoiseMode, given: Noise | None, seeds: Sequence[int] | None, count: int
+    ) -> Noise | None:
+        """The noise maps as a backend takes them."""
+        if given is None and isinstance(latents, Latents):
+            given = latents.noise or None
+        check_noise(self, self._noise_variant, mode, given)
+        return merge_noise(self._noise_consts, mode, given, seeds, count)

@@ -33,6 +33,15 @@ class MapOptions:
         """The class as `[1, c_dim]`; None where there is none."""
         return None if self.class_index is None else one_hot(self.class_index, c_dim)
 
+    def of_z(self, G: "Generator") -> dict[str, Any]:
+        """What `G.images` takes with a z; nothing where it draws w."""
+        if G.has_w:
+            return {}
+        options: dict[str, Any] = {"c": self.label(G.c_dim)}
+        if G.has_truncation:
+            options |= {"truncation_psi": self.truncation_psi, "truncation_cutoff": self.truncation_cutoff}
+        return options
+
 
 def map_each(G: "Generator", latents: Iterable[_Array], options: MapOptions) -> Iterator[_Array]:
     """ws `[num_ws, w_dim]` of each z, in micro-batches of one size, as sampling does: the same bits in any company."""
@@ -95,5 +104,5 @@ def _check_z(G: "Generator", values: _Array, options: MapOptions) -> None:
     if (index is not None) != (G.c_dim > 0) or (index is not None and not 0 <= index < G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
         raise ValueError(f"The class is {'missing' if index is None else index}; {G.name} needs {need}.")
-    if not G.has_w and (options.truncation_psi != 1 or options.truncation_cutoff is not None):
+    if not G.has_truncation and (options.truncation_psi != 1 or options.truncation_cutoff is not None):
         raise UnsupportedError(f"{G.name} (family {G.family}) has no truncation. Leave out --trunc and --trunc-cutoff.")

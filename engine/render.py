@@ -170,13 +170,15 @@ def _draw_latents(
 ) -> Iterator[Picture]:
     """The picture of each latent, in micro-batches of one size as sampling does, with the noise that came with it."""
     noise = noise if config.noise_mode == "const" else {}
-    c = None if G.has_w else _label(G, config)
+    options = _map_options(G, config).of_z(G) if not G.has_w else {}
     if wrong := [name for name, maps in noise.items() if len(maps) not in (1, len(ws))]:
         raise ValueError(f"The noise {wrong[0]} has {len(noise[wrong[0]])} maps; 1 or {len(ws)} are needed.")
     for start in range(0, len(ws), G.micro_batch):
         which = np.minimum(np.arange(start, start + G.micro_batch), len(ws) - 1)  # the last one pads
         maps = {name: value if len(value) == 1 else value[which] for name, value in noise.items()}
-        images = G.images(ws[which], config.noise_mode, maps or None, which.tolist(), c=c, transform=config.move.matrix)
+        images = G.images(
+            ws[which], config.noise_mode, maps or None, which.tolist(), transform=config.move.matrix, **options
+        )
         yield from images[: len(ws) - start]
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class Batch:
 
     seeds: list[int]
     images: NDArray[np.uint8]  # [N, H, W, C]
-    latents: Latents  # W+; z in a family without W
+    latents: Latents  # W+; z where no w is seen
 
 
 def default_micro_batch(config: Config) -> int:
@@ -63,7 +63,7 @@ def sample(
         ValueError: a seed or label does not fit.
         UnsupportedError: truncation is asked of a family without W.
     """
-    if not generator.has_w and (truncation_psi != 1 or truncation_cutoff is not None):
+    if not generator.has_truncation and (truncation_psi != 1 or truncation_cutoff is not None):
         raise UnsupportedError(
             f"Truncation needs a W space, which the family {generator.family} ({generator.name}) lacks. Leave it out."
         )
@@ -71,14 +71,17 @@ def sample(
         padded = chunk + chunk[-1:] * (generator.micro_batch - len(chunk))
         latents = seeds_to_z(padded, generator.z_shape)
         label = None if c is None else _rows(c, start, len(chunk), len(padded))
+        options: dict[str, Any] = {"c": label}
+        if generator.has_truncation:
+            options |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
         if generator.has_w:
-            latents, label = generator.map(latents, label, truncation_psi, truncation_cutoff), None
-        images = generator.images(latents, noise_mode, seeds=padded, c=label, transform=transform)
+            latents, options = generator.map(latents, **options), {}
+        images = generator.images(latents, noise_mode, seeds=padded, transform=transform, **options)
         passport = Latents(
             values=latents[: len(chunk)],
             space="w+" if generator.has_w else "z",
             generator=generator.fingerprint,
-            truncation_psi=truncation_psi if generator.has_w else None,
+            truncation_psi=truncation_psi if generator.has_truncation else None,
         )
         yield Batch(seeds=chunk, images=images[: len(chunk)], latents=passport)
 
@@ -90,22 +93,27 @@ def draw(
     noise_mode: NoiseMode = "const",
     noise: Noise | None = None,
     c: Array | None = None,
+    truncation_psi: float | None = None,
+    truncation_cutoff: int | None = None,
     transform: Array | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Draws a stream of latents, one picture uint8 `[H, W, C]` each, in order.
 
     Args:
-        rows: (ws `[num_ws, w_dim]`, or z in a family without W; seed of its random noise).
+        rows: (ws `[num_ws, w_dim]`, or z where `has_w` is False; seed of its random noise).
         noise_mode: See `Generator.synthesize`.
         noise: Maps for all pictures, `{name: [1, 1, H, W]}`.
         c: The label of all pictures, `[1, c_dim]`, where the rows are z.
+        truncation_psi: Of all pictures, likewise.
+        truncation_cutoff: Of all pictures, likewise.
         transform: StyleGAN3's user transform of all pictures, `[3, 3]`.
     """
+    options: dict[str, Any] = {"c": c, "truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
     for _, chunk in _chunks(rows, generator.micro_batch):
         padded = chunk + chunk[-1:] * (generator.micro_batch - len(chunk))
         latents = np.stack([latent for latent, _ in padded])
         seeds = [seed for _, seed in padded]
-        images = generator.images(latents, noise_mode, noise, seeds, c=c, transform=transform)
+        images = generator.images(latents, noise_mode, noise, seeds, transform=transform, **options)
         yield from images[: len(chunk)]
 
 

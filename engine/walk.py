@@ -199,9 +199,13 @@ def _noise(keyframes: Keyframes) -> Noise | None:
 
 def _frames(plan: _Plan) -> Iterator[Picture]:
     columns, rows = plan.config.grid
-    c = None if plan.G.has_w else plan.config.map_options.label(plan.G.c_dim)
     pictures = draw(
-        plan.G, _rows(plan), noise_mode=plan.config.noise_mode, noise=plan.noise, c=c, transform=plan.config.move.matrix
+        plan.G,
+        _rows(plan),
+        noise_mode=plan.config.noise_mode,
+        noise=plan.noise,
+        transform=plan.config.move.matrix,
+        **plan.config.map_options.of_z(plan.G),
     )
     for _ in plan.times:
         yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)

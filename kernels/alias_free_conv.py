@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wplus.kernels.reference import overwritten
+
 _EPS = 1e-8
 
 
@@ -43,8 +45,7 @@ def alias_free_conv2d(
         scale = scale * input_gain
     y = F.conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=weight.shape[2] - 1)
     shift = y.new_zeros(()) if bias is None else bias.to(y.dtype)[:, None, None]
-    out = None if any(tensor.requires_grad for tensor in (y, scale, shift)) else y
-    return torch.addcmul(shift, y, scale.to(y.dtype)[:, :, None, None], out=out)
+    return torch.addcmul(shift, y, scale.to(y.dtype)[:, :, None, None], out=overwritten(y, scale, shift))
 
 
 def normalized_weight(weight: Tensor) -> tuple[Tensor, Tensor]:

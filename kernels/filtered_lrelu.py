@@ -49,7 +49,8 @@ def filtered_lrelu(
     Source: Karras et al. 2021 (StyleGAN3), section 3.2.
     """
     fu, fd = (x.new_ones(1) if f is None else f for f in (fu, fd))
-    if (up % down and down % up) or min(*fu.shape, *fd.shape) < up:
+    is_odd = (up % down and down % up) or min(*fu.shape, *fd.shape) < up
+    if is_odd or torch.compiler.is_exporting():  # a graph is to hold operators, and nothing of how we cut the picture
         return reference.filtered_lrelu(
             x, fu, fd, b, up=up, down=down, padding=padding, gain=gain, slope=slope, clamp=clamp
         )

@@ -174,15 +174,26 @@ def modulated_conv2d(
         if squared_weight is None:
             squared_weight = weight.float().square().sum(dim=(2, 3))
         scale = (styles.square() @ squared_weight.T + _DEMODULATION_EPS).rsqrt() * gain  # [NO]
-    if demodulate or noise is not None or gain != 1:
-        shift = y.new_zeros(()) if noise is None else (noise * gain).to(y.dtype)
-        out = None if y.requires_grad or shift.requires_grad or scale.requires_grad else y
-        y = torch.addcmul(shift, y, scale.to(y.dtype)[:, :, None, None], out=out)
+    scale = scale.to(y.dtype)[:, :, None, None]
+    if noise is not None:
+        shift = (noise * gain).to(y.dtype)
+        y = torch.addcmul(shift, y, scale, out=overwritten(y, scale, shift))
+    elif demodulate or gain != 1:
+        y = torch.mul(y, scale, out=overwritten(y, scale))
     if bias is not None:
         y.add_((bias * gain).to(x.dtype)[:, None, None])
     if act == "lrelu":
         y = F.leaky_relu_(y, LRELU_SLOPE)
     return y if clamp is None else y.clamp(-clamp, clamp)
+
+
+def overwritten(y: Tensor, *others: Tensor) -> Tensor | None:
+    """The `out=` of an operation on y, which nobody needs any more: y, or None.
+
+    None where a gradient is asked for, and where a compiler traces: it places results itself, and this would stop it.
+    """
+    needs_grad = any(tensor.requires_grad for tensor in (y, *others))
+    return None if needs_grad or torch.compiler.is_compiling() else y
 
 
 def _scaled_conv(x: Tensor, weight: Tensor, styles: Tensor, up: int, resample_filter: Tensor | None) -> Tensor:

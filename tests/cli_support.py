@@ -14,3 +14,8 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+
+
+def without_hint(text: str) -> str:
+    """What was said but for the line about `wplus prepare`, which every network gets that was not prepared."""
+    return "".join(line for line in text.splitlines(keepends=True) if "another runtime is faster here" not in line)

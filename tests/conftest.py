@@ -33,6 +33,21 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own: the user's is neither read nor filled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, not there yet, in which the cache of this test alone is made."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> StyleGAN2Config:
     """16 px, 8 channels."""
@@ -54,9 +69,9 @@ def tiny(tiny_checkpoint: Checkpoint) -> Iterator[Generator]:
         yield generator
 
 
-@pytest.fixture
-def conditional(tiny_config: StyleGAN2Config) -> Iterator[Generator]:
-    """A generator of 16 px and 3 classes."""
+@pytest.fixture(scope="session")
+def conditional_checkpoint(tiny_config: StyleGAN2Config) -> Checkpoint:
+    """A network of 16 px and 3 classes."""
     config = replace(tiny_config, c_dim=3)
     checkpoint = random_checkpoint(replace(config, c_dim=0))
     random = np.random.RandomState(1)
@@ -66,7 +81,13 @@ def conditional(tiny_config: StyleGAN2Config) -> Iterator[Generator]:
         "mapping.fc0.weight": random.randn(config.w_dim, config.z_dim + config.w_dim) * 100,
     }
     tensors = checkpoint.tensors | {name: value.astype(np.float32) for name, value in label_layers.items()}
-    with Generator(replace(checkpoint, config=config, tensors=tensors), device="cpu", batch=2) as generator:
+    return replace(checkpoint, config=config, tensors=tensors)
+
+
+@pytest.fixture
+def conditional(conditional_checkpoint: Checkpoint) -> Iterator[Generator]:
+    """A generator of 16 px and 3 classes."""
+    with Generator(conditional_checkpoint, device="cpu", batch=2) as generator:
         yield generator
 
 

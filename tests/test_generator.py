@@ -206,7 +206,7 @@ def test_a_latent_of_another_generator_is_refused(tiny: Generator, caplog: pytes
     ("options", "error", "message"),
     [
         ({"backend": "tensorflow"}, ValueError, "backend is 'tensorflow'; known: auto, torch"),
-        ({"backend": "onnxruntime"}, UnsupportedError, "cannot export yet. Use backend='torch'"),
+        ({"backend": "onnxruntime"}, UnsupportedError, "this is a checkpoint in memory. Export it"),
         ({"precision": "half"}, ValueError, "precision is 'half'; known: exact, fast"),
         ({"threads": 0}, ValueError, "threads is 0; it must be at least 1"),
         ({"batch": -1}, ValueError, "batch is -1"),
@@ -227,7 +227,7 @@ def test_threads_hold_during_a_call_and_not_after(tiny_checkpoint: Checkpoint) -
     ambient = torch.get_num_threads()
     with Generator(tiny_checkpoint, device="cpu", threads=ambient + 1) as G:
         seen = []
-        network = G._running._network  # type: ignore[attr-defined]
+        network = G._running.network  # type: ignore[attr-defined]
         hook = network.synthesis.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
         G.synthesize(np.zeros((1, G.num_ws, G.w_dim), np.float32))
         hook.remove()

@@ -11,7 +11,12 @@ import pytest
 import wplus
 
 _ROOT = Path(__file__).parents[1]
-_FOLDERS = {"engine": "wplus", "kernels": "wplus.kernels", "benchmarks": "wplus.benchmarks"}
+_FOLDERS = {
+    "engine": "wplus",
+    "kernels": "wplus.kernels",
+    "export": "wplus.export",
+    "benchmarks": "wplus.benchmarks",
+}
 _SOURCES = [path for folder in _FOLDERS for path in (_ROOT / folder).rglob("*.py")]
 _HEAVY = ("torch", "triton", "onnx", "onnxruntime", "openvino", "tensorrt", "numpy", "PIL", "av", "requests", "click")
 
@@ -69,10 +74,16 @@ def test_kernels_know_torch_and_triton_only() -> None:
         assert not strangers, f"{path.name} imports {strangers}"
 
 
-def test_the_engine_reaches_benchmarks_from_the_command_line_alone() -> None:
+def test_the_engine_reaches_export_in_one_place_and_benchmarks_from_the_command_line_alone() -> None:
     for path in (_ROOT / "engine").rglob("*.py"):
-        reached = {name for name in _imports(path) if name.startswith(("wplus.benchmarks", "wplus.export"))}
-        assert not reached or path.parent.name == "cli", f"{path} imports {reached}"
+        reached = {".".join(name.split(".")[:2]) for name in _imports(path)} & {"wplus.benchmarks", "wplus.export"}
+        if path.parent.name != "cli":
+            assert reached <= ({"wplus.export"} if path.name == "exports.py" else set()), f"{path} imports {reached}"
+
+
+def test_export_knows_no_benchmarks() -> None:
+    for path in (_ROOT / "export").rglob("*.py"):
+        assert not {name for name in _imports(path) if name.startswith("wplus.benchmarks")}
 
 
 def test_networks_load_no_files_and_checkpoints_know_no_networks() -> None:

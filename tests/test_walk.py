@@ -28,7 +28,8 @@ class Tiny:
     family, name, fingerprint, parent = "stylegan2", "tiny.pkl", "wplus1:0123456789abcdef", None
     z_dim, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, 6, 3, (2, 5), 5, 4
     z_shape: tuple[int, ...] = (4,)
-    has_w, backend, device, precision, threads = True, "torch", "cpu", "exact", 1
+    has_w = has_truncation = True
+    backend, device, precision, threads = "torch", "cpu", "exact", 1
 
     def __init__(self, c_dim: int = 0) -> None:
         self.c_dim = c_dim
@@ -58,9 +59,11 @@ class Tiny:
         seeds: Sequence[int] = (),
         *,
         c: NDArray[np.float32] | None = None,
+        truncation_psi: float | None = None,
+        truncation_cutoff: int | None = None,
         transform: NDArray[np.float32] | None = None,
     ) -> Picture:
-        assert transform is None
+        assert transform is truncation_psi is truncation_cutoff is None
         self.labels.append(c)
         self.noises.append(noise)
         self.drawn.extend(zip(ws, seeds, strict=True))
@@ -77,7 +80,7 @@ class Tiny:
 class Plain(Tiny):
     """The same without W, and with a spatial z."""
 
-    family, has_w, z_dim, z_shape = "plain", False, 6, (2, 3, 1)
+    family, has_w, has_truncation, z_dim, z_shape = "plain", False, False, 6, (2, 3, 1)
 
     def map(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("a plain network does not map")

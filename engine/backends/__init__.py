@@ -11,7 +11,10 @@ __all__ = ["Array", "Backend", "BackendName", "Precision"]
 
 
 class Backend(Protocol):
-    """A network, ready to run. Arrays may be numpy's or torch's; torch tensors come back."""
+    """A network, ready to run. Arrays may be numpy's or torch's; either may come back.
+
+    One that leads from z to picture and truncates on the way (`GraphBackend`) also takes psi and cutoff when it draws.
+    """
 
     name: str
     device: str

@@ -38,15 +38,15 @@ class EagerBackend:
         self.threads = threads
         self._dtype = torch.float32 if precision == "exact" else _fast_dtype(self._device)
         self.dtype = str(self._dtype).removeprefix("torch.")
-        self._network = cast(Any, network)
-        self._network.to(self._device)
-        self._network.prepare(self._dtype)
+        self.network = cast(Any, network)
+        self.network.to(self._device)
+        self.network.prepare(self._dtype)
 
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Tensor:
         """See `Backend.map`."""
         with self._ready(z, c):
             label = None if c is None else self._tensor(c)
-            ws: Tensor = self._network.map(self._tensor(z), label, self._tensor(psi), self._tensor(cutoff))
+            ws: Tensor = self.network.map(self._tensor(z), label, self._tensor(psi), self._tensor(cutoff))
             return ws
 
     def synthesize(
@@ -62,7 +62,7 @@ class EagerBackend:
         given = {"c": c, "transform": transform}
         options = {name: self._tensor(value) for name, value in given.items() if value is not None}
         with self._ready(latents, *given.values(), *(noise or {}).values()):
-            img: Tensor = self._network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype, **options)
+            img: Tensor = self.network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype, **options)
             return img
 
     def images(
@@ -78,7 +78,7 @@ class EagerBackend:
 
     def close(self) -> None:
         """Frees the weights."""
-        self._network = None
+        self.network = None
 
     def _tensor(self, array: Array) -> Tensor:
         tensor = array if isinstance(array, Tensor) else torch.tensor(array)

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 from filelock import FileLock
-from platformdirs import user_cache_path
 from tqdm import tqdm
 
+from wplus.cache import cache_folder
 from wplus.errors import ArtifactError, CheckpointError
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def fetch(url: str, *, sha256: str | None = None, cache: Path | None = None) -> 
         ArtifactError: the cache cannot be written.
     """
     _check_scheme(url)
-    folder = cache if cache is not None else cache_folder()
+    folder = cache if cache is not None else cache_folder("downloads")
     target = folder / _file_name(url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,10 +68,6 @@ def _check_scheme(url: str) -> None:
     raise CheckpointError(
         f"{without_query(url)} is not an https URL. Give one, or download the file yourself and give its path."
     )
-
-
-def cache_folder() -> Path:
-    return user_cache_path("wplus") / "downloads"
 
 
 def _file_name(url: str) -> str:

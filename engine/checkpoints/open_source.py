@@ -55,8 +55,10 @@ def _demo(name: str) -> Path:
 
 
 def _check_exists(path: Path) -> None:
+    if (path / "manifest.json").is_file():
+        raise CheckpointError(f"{path} is a bundle, and the network itself is needed: the file that it was made from.")
     if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; this version of wplus needs a file: {_KNOWN}.")
+        raise CheckpointError(f"{path} is a folder, and no bundle: it has no manifest.json. Give {_KNOWN}.")
     if not path.exists():
         raise CheckpointError(f"{path} does not exist. Give {_KNOWN}.")
     if not path.is_file():

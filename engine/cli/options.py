@@ -102,11 +102,32 @@ class UserPath(click.ParamType[Path]):
 def network_options(function: _F) -> _F:
     """`--network` and how it is run; the verb receives them as `load` arguments by name."""
     options = [
-        click.option("--network", required=True, help="Checkpoint file, https URL, or demo:portraits."),
-        click.option("--sha256", help="What the network's file must have, 64 hex digits."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
-        click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True),
-        click.option("--precision", type=click.Choice(get_args(Precision)), default="exact", show_default=True),
+        click.option(
+            "--network", required=True, help="Checkpoint file, https URL, a bundle's folder, or demo:portraits."
+        ),
+        click.option(
+            "--sha256", help="What the network's file (of a bundle its manifest.json) must have, 64 hex digits."
+        ),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="auto, cpu, cuda, cuda:1, mps; for bundles also tensorrt, coreml, directml (onnxruntime's).",
+        ),
+        click.option(
+            "--backend",
+            type=click.Choice(get_args(BackendName)),
+            default="auto",
+            show_default=True,
+            help="auto: the fastest that is certified for the bundle; torch for a checkpoint that was not prepared.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(get_args(Precision)),
+            default="exact",
+            show_default=True,
+            help="exact: float32 throughout; fast: half precision where it is fast.",
+        ),
         click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: the CPUs it may use]"),
         click.option("--batch", type=click.IntRange(min=1), help="Pictures at a time.  [default: by resolution]"),
     ]

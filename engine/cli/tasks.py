@@ -27,9 +27,9 @@ def load_network(options: dict[str, Any]) -> Generator:
         reasons = dict.fromkeys(("translate", "rotate", "anchor"), f"{G.name} is no StyleGAN3")
     if G.c_dim == 0:
         reasons["class_index"] = f"{G.name} is unconditional"
-    if not G.noise_shapes:
+    if not G.has_noise:
         reasons["noise_mode"] = f"{G.name} has no noise"
-    if not G.has_w:
+    if not G.has_truncation:
         reasons |= dict.fromkeys(("truncation_psi", "truncation_cutoff"), f"{G.name} ({G.family}) has no truncation")
     elif options["truncation_psi"] == 1:
         reasons["truncation_cutoff"] = "--trunc is 1, which truncates nothing"

@@ -1,5 +1,6 @@
 """Plain generators: z to picture, without W."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +51,14 @@ class WrappedConfig(Config):
 
     latent_shape: tuple[int, ...]  # of one z
     picture_shape: tuple[int, int]  # height and width in pixels
+
+    def __post_init__(self) -> None:
+        Config.__post_init__(self)
+        numbers, side = math.prod(self.latent_shape), max(self.picture_shape)
+        need(
+            numbers == self.z_dim, f"z_dim is {self.z_dim}, and latent_shape {self.latent_shape} has {numbers} numbers"
+        )
+        need(side == self.img_resolution, f"img_resolution is {self.img_resolution}, the longer side {side}")
 
     @property
     def z_shape(self) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ noise maps are numbered alike, from 0. Source: Karras et al. 2019 (StyleGAN), fi
 
 import math
 from collections.abc import Mapping as MappingType
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from wplus.config import StyleGAN1Config
 from wplus.kernels import bias_act
+from wplus.kernels.reference import overwritten
 from wplus.networks.mapping import FullyConnected, StyleNetwork, normalize_2nd_moment
 
 Noise = MappingType[str, Tensor]
@@ -74,8 +74,19 @@ class SynthesisLayer(nn.Module):
             self.weight = nn.Parameter(kernel, requires_grad=False)
             self.is_prepared = True
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """`[N, in_channels, H, W]` to `[N, out_channels, H * up, W * up]`."""
+    def forward(self, held: list[Tensor], w: Tensor, noise: Tensor | None) -> Tensor:
+        """x `[N, in_channels, H, W]` and w `[N, w_dim]` to `[N, out_channels, H * up, W * up]`.
+
+        Args:
+            held: x alone; it is taken out, so that each step's input is free before the next one's output is made.
+            w: `[N, w_dim]`.
+            noise: `[N, 1, H * up, W * up]`, or None for none.
+        """
+        x = self._convolve(held.pop())
+        x = self._add_bias(x)
+        return self._finish(x, w, noise)
+
+    def _convolve(self, x: Tensor) -> Tensor:
         if self.is_first:
             return x
         kernel = self._kernel().to(x.dtype)
@@ -83,12 +94,12 @@ class SynthesisLayer(nn.Module):
             return F.conv_transpose2d(x, kernel, stride=2, padding=1)
         return F.conv2d(x, kernel, padding=1)
 
-    def add_bias(self, x: Tensor) -> Tensor:
-        """Bias on what `convolve` gave; first the blur, where that was up-sampled."""
+    def _add_bias(self, x: Tensor) -> Tensor:
+        """Bias on what `_convolve` gave; first the blur, where that was up-sampled."""
         bias = self.bias.to(x.dtype)
         return blur(x, bias) if self.up == 2 else x.add_(bias[:, None, None])
 
-    def finish(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+    def _finish(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """Noise, leaky ReLU and AdaIN with w `[N, w_dim]`; x is overwritten."""
         if noise is not None:
             x = x.addcmul_(noise.to(x.dtype), self.noise_weight.to(x.dtype)[:, None, None])
@@ -131,14 +142,13 @@ def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """
     # Means in two passes: `var_mean` is many times as slow with channels last, and `group_norm` there subtracts the
     # squares of large numbers.
-    needs_grad = x.requires_grad or scale.requires_grad
     exact = torch.promote_types(x.dtype, torch.float32)
     mean = x.mean(dim=(2, 3), keepdim=True, dtype=exact).to(x.dtype)
-    centred = torch.sub(x, mean, out=None if needs_grad else x)
+    centred = torch.sub(x, mean, out=overwritten(x, scale))
     variance = centred.square().mean(dim=(2, 3), dtype=exact)
     scale = scale * (variance + _NORM_EPS).rsqrt()
     shift, scale = (values.to(x.dtype)[:, :, None, None] for values in (shift, scale))
-    return torch.addcmul(shift, centred, scale, out=None if needs_grad else centred)
+    return torch.addcmul(shift, centred, scale, out=overwritten(centred, scale))
 
 
 class ToRGB(nn.Module):
@@ -177,21 +187,19 @@ class Synthesis(nn.Module):
             noise: Maps by name; a layer without one adds no noise, None stands for the stored constants.
             dtype: Type of the feature maps. Styles and the statistics of AdaIN stay float32.
         """
-        x = self.const.to(dtype).expand(len(ws), *self.const.shape).clone(memory_format=torch.channels_last)
+        const = self.const.to(dtype).expand(ws.shape[0], *self.const.shape)
+        held = [const.clone(memory_format=torch.channels_last)]
         for index in range(self.num_layers):
-            layer = cast(SynthesisLayer, self.get_submodule(f"layer{index}"))
-            # Step by step, so that each step's input is free before the next one's output is made.
-            x = layer.convolve(x)
-            x = layer.add_bias(x)
-            x = layer.finish(x, ws[:, index], self._noise(index, noise))
-        img: Tensor = self.torgb(x)
+            held.append(self.get_submodule(f"layer{index}")(held, ws[:, index], self._noise(index, noise, ws.shape[0])))
+        img: Tensor = self.torgb(held.pop())
         return img
 
-    def _noise(self, index: int, noise: Noise | None) -> Tensor | None:
+    def _noise(self, index: int, noise: Noise | None, count: int) -> Tensor | None:
         name = f"noise{index}"
         if not self.use_noise:
             return None
-        return self.get_buffer(name) if noise is None else noise.get(name)
+        # A map a sample: a runtime would multiply a lone one by the channels' weights beforehand, and store the result.
+        return self.get_buffer(name).expand(count, 1, -1, -1) if noise is None else noise.get(name)
 
 
 class StyleGAN1(StyleNetwork):

@@ -163,7 +163,7 @@ class Synthesis(nn.Module):
         """
         img: Tensor | None = None
         const = self.get_submodule("b4").get_parameter("const")
-        x = const.to(dtype).expand(len(ws), *const.shape).contiguous(memory_format=torch.channels_last)
+        x = const.to(dtype)[None]  # the first layer's styles give it a sample each
         for index, resolution in enumerate(self.resolutions):
             # A block's torgb uses the slot that the next block's first convolution uses too.
             own = ws[:, :2] if index == 0 else ws[:, 2 * index - 1 : 2 * index + 2]

@@ -36,5 +36,5 @@ class WrappedModule(nn.Module):
         """z `[N, *z_shape]` and, if conditional, c `[N, c_dim]` to float32 `[N, C, H, W]`."""
         z = (z * self.form.z_scale).to(dtype)
         picture = self.module(z) if c is None else self.module(z, c.to(dtype))
-        img: Tensor = self.form.to_img(picture, len(z))
+        img: Tensor = self.form.to_img(picture, z.shape[0])
         return img.float().contiguous()

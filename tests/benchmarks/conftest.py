@@ -1,6 +1,6 @@
 """Fixtures: a network small enough to benchmark in a blink, and rows to judge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,17 @@ import pytest
 from wplus.benchmarks.random_networks import random_checkpoint, stylegan2_config
 from wplus.benchmarks.rows import Row
 from wplus.checkpoints import Checkpoint, write_checkpoint
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _short() -> Iterator[None]:
+    """Timings that take no time: nobody looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wplus.benchmarks.cases._QUICK_SECONDS", 0.01)
+        patch.setattr("wplus.benchmarks.ceilings._PRODUCT", (64, 64, 256))
+        patch.setattr("wplus.benchmarks.ceilings._SIDE", 16)
+        patch.setattr("wplus.benchmarks.ceilings._CHANNELS", 16)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Rows and their file."""
 
+import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,21 @@ def test_rows_come_back_from_the_file(tmp_path: Path, make_row: Callable[..., Ro
     ]
     write_csv(tmp_path / "rows.csv", rows)
     assert read_csv(tmp_path / "rows.csv") == rows
+
+
+def test_a_file_from_before_a_column_was_added_is_read(tmp_path: Path, make_row: Callable[..., Row]) -> None:
+    write_csv(tmp_path / "rows.csv", [make_row()])
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    del line["baseline_excess"]
+    with (tmp_path / "old.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([line.keys(), line.values()])
+    assert read_csv(tmp_path / "old.csv") == [make_row()]
+
+
+def test_a_restless_machine_does_not_count(make_row: Callable[..., Row]) -> None:
+    assert make_row(baseline_excess=0.15).counts
+    assert not make_row(baseline_excess=0.151).counts
 
 
 @pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "\0"], ids=["missing", "empty", "another", "binary"])

@@ -1,21 +1,8 @@
-"""Alternation, percentiles, spread."""
+"""Percentiles, spread, excess."""
 
-import torch
+import pytest
 
-from wplus.benchmarks.timing import alternate, matrix_products, ratios, spread, summarize
-
-
-def test_every_round_calls_each_once_and_turns_the_order() -> None:
-    calls: list[str] = []
-    samples = alternate(
-        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, max_rounds=4, budget_seconds=60
-    )
-    assert "".join(calls) == "abbaabba"
-    assert {name: len(seconds) for name, seconds in samples.items()} == {"a": 4, "b": 4}
-
-
-def test_a_spent_budget_still_gives_three_rounds() -> None:
-    assert len(alternate({"a": lambda: None}, max_rounds=100, budget_seconds=0)["a"]) == 3
+from wplus.benchmarks.timing import excess, ratios, spread, summarize
 
 
 def test_summary_holds_the_percentiles() -> None:
@@ -32,7 +19,5 @@ def test_spread_of_a_thing_against_itself() -> None:
     assert 0 < spread([1.0, 1.1, 0.9, 1.0, 1.2], [1.0] * 5) < 0.2
 
 
-def test_plain_products_are_rates_by_kind() -> None:
-    rates = matrix_products(torch.float32, repeats=1)
-    assert set(rates) == {"torch.mm", "1x1 convolution"}
-    assert min(rates.values()) > 0.1
+def test_excess_is_the_medians_distance_from_the_best() -> None:
+    assert excess([1.0, 1.2, 5.0]) == pytest.approx(0.2)

@@ -166,7 +166,7 @@ def test_a_url_is_shown_without_user_and_query() -> None:
 
 
 def test_a_network_is_read_from_a_url(server, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wplus.checkpoints.download.user_cache_path", lambda _name: tmp_path)
+    monkeypatch.setattr("wplus.cache.user_cache_path", lambda _name: tmp_path)
     server.body = (data / "golden_sg2_orig_32.pkl").read_bytes()
     checkpoint = read_checkpoint(f"{server.url}/nets/orig.pkl?token=1")
     assert checkpoint.provenance.source == f"{server.url}/nets/orig.pkl"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_support import Outcome, Run
+from cli_support import Outcome, Run, without_hint
 from torch import nn
 
 from wplus.checkpoints import Checkpoint, write_checkpoint
@@ -25,7 +25,7 @@ def run(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) ->
         printed = capsys.readouterr()
         assert isinstance(end.value.code, int)
         assert "Traceback" not in printed.err
-        return Outcome(end.value.code, printed.out, printed.err + caplog.text)
+        return Outcome(end.value.code, printed.out, without_hint(printed.err + caplog.text))
 
     yield command
     logging.getLogger("wplus").setLevel(logging.NOTSET)

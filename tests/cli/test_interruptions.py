@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cli_support import without_hint
 
 _WPLUS = [sys.executable, "-c", "from wplus.cli import main; main()"]
 _SAYS = "Error: Interrupted. What was being written was removed; what was whole stays."
@@ -20,7 +21,7 @@ def _interrupt(arguments: list[str], folder: Path, sign: str, number: signal.Sig
             time.sleep(0.01)
         process.send_signal(number)
         error = process.communicate(timeout=30)[1]
-    return process.returncode, error.strip()
+    return process.returncode, without_hint(error).strip()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)

@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from cli_support import Run
+from support import DATA
 
 from wplus.cli import sample
 from wplus.errors import ArtifactError
@@ -77,13 +79,14 @@ def test_termination_is_an_interruption_and_the_handler_is_put_back(run: Run, mo
     assert "Interrupted" in outcome.err
 
 
-def test_without_torch_the_extra_is_named() -> None:
+def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; from wplus.cli import main; "
-        "main(['sample', '--network=demo:portraits', '--seeds=0', '--outdir=x'])"
+        f"main(['sample', '--network={DATA / 'format1.safetensors'}', '--seeds=0', '--outdir=x'])"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr == (
-        "Error: Running a checkpoint needs torch, which is not installed: pip install 'wplus[torch]'.\n"
+        "Error: Running a checkpoint needs torch, which is not installed: pip install 'wplus[torch]'. A bundle, which "
+        "wplus export makes, needs none.\n"
     )

@@ -1,0 +1,104 @@
+"""`export_bundle`: graphs, manifest and certificate, all of them or nothing."""
+
+import logging
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from wplus.bundle import NOISE, Bundle, new_bundle, write_manifest
+from wplus.checkpoints.checkpoint import Checkpoint
+from wplus.errors import UnsupportedError
+from wplus.export.certificate import certify
+from wplus.export.naming import derived
+from wplus.export.options import ExportOptions
+from wplus.export.spec import plan_graphs
+from wplus.export.subject import Subject, subject_of
+from wplus.export.to_onnx import save, trace
+from wplus.generator import Generator
+from wplus.manifest import DerivedConstant, Manifest
+from wplus.threads import usable_cpus
+
+_log = logging.getLogger(__name__)
+
+_LEAST_LISTED = 256  # bytes of a derived constant that the manifest names
+_NOT_LEARNED = ("_filter", ".noise_const", ".squared_weight")
+
+
+def export_bundle(
+    source: str | Path | Checkpoint | Generator,
+    outdir: str | Path,
+    options: ExportOptions | None = None,
+    *,
+    threads: int | None = None,
+) -> Bundle:
+    """Writes a network's graphs, and proves that they draw what the network draws.
+
+    Args:
+        source: What `wplus.load` takes, a checkpoint in memory, or a `Generator` that PyTorch runs, such as
+            `wplus.wrap` makes of a module.
+        outdir: The bundle's folder, which must not be there yet.
+        options: Which variant; None: float32, noise stored, mapping and synthesis apart.
+        threads: CPU threads; None: the CPUs that this process may use.
+
+    Raises:
+        ArtifactError: the folder exists or cannot be written.
+        CheckpointError: the source holds no generator.
+        ParityError: the graphs draw other pictures than the network; nothing was left behind.
+        UnsupportedError: the network cannot be expressed in the graphs that were asked for.
+    """
+    options = options or ExportOptions()
+    if options.precision != "fp32":
+        raise UnsupportedError(
+            f"This version writes fp32 graphs, and precision is {options.precision!r}: half-precision graphs are not "
+            "certified yet. On a CPU, precision='fast' draws an fp32 bundle in bfloat16; leave --precision=fp32."
+        )
+    outdir = Path(outdir)
+    with new_bundle(outdir) as folder:
+        subject = subject_of(source, threads=threads)
+        bundle = _write_graphs(subject, folder, options)
+        _log.info("Comparing the graphs with the network ...")
+        bundle = certify(bundle, subject.reference, full=options.full, threads=threads or usable_cpus())
+    return Bundle(folder=outdir, manifest=bundle.manifest)
+
+
+def _write_graphs(subject: Subject, folder: Path, options: ExportOptions) -> Bundle:
+    network = subject.build()
+    sizes = {name: tensor.numel() for name, tensor in network.state_dict().items()}
+    network.prepare(torch.float32)
+    constants: list[DerivedConstant] = []
+    plans = plan_graphs(subject.config, subject.noise_shapes, options)
+    for plan in plans:
+        _log.info("Writing %s", plan.spec.file)
+        model = trace(network, plan, options, torch.float32)
+        save(model, folder / plan.spec.file)
+        constants += _derived(model, sizes)
+    if options.noise == "input" and subject.noise:
+        np.savez(folder / NOISE, **subject.noise)  # type: ignore[arg-type]
+    manifest = Manifest(
+        config=subject.config,
+        fingerprint=subject.fingerprint_of([folder / plan.spec.file for plan in plans]),
+        provenance=subject.provenance_of_bundle,
+        precision=options.precision,
+        opset=options.opset or options.lowest_opset,
+        ir_version=model.ir_version,
+        noise=options.noise,
+        output=options.output,
+        max_batch=options.max_batch,
+        graphs={plan.name: plan.spec for plan in plans},
+        parameters=sum(size for name, size in sizes.items() if not name.endswith(_NOT_LEARNED)),
+        derived_constants=tuple(constants),
+        versions={name: metadata.version(name) for name in ("wplus", "torch", "onnx", "onnxscript")},
+    )
+    return write_manifest(folder, manifest)
+
+
+def _derived(model: onnx.ModelProto, sizes: dict[str, int]) -> Iterator[DerivedConstant]:
+    for tensor in derived(model.graph, sizes):
+        size = numpy_helper.to_array(tensor).nbytes
+        if size >= _LEAST_LISTED:
+            yield DerivedConstant(name=tensor.name, shape=tuple(tensor.dims), bytes=size)

@@ -1,0 +1,195 @@
+"""The certificate of a bundle: its graphs on every runtime that is here, against the network in PyTorch."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wplus.bundle import PARITY, REFERENCE, Bundle, write_json, write_manifest
+from wplus.config import StyleConfig
+from wplus.errors import ParityError
+from wplus.generator import Generator
+from wplus.machine import versions
+from wplus.manifest import Certificate
+from wplus.reference import Drawn, Stored, save_reference
+from wplus.trial_cases import Cases, make_cases
+from wplus.trials import Entrant, is_proof, noise_of, sentence, try_one, try_runtimes
+
+Audit = Sequence[dict[str, Any]]
+Run = Literal["quick", "full"]
+
+_RUNS: dict[Run, tuple[int, tuple[int, ...]]] = {"quick": (8, (1, 3)), "full": (32, (1, 3, 8))}  # seeds, batch sizes
+_SMALL = 128  # pixels up to which a certificate is always full
+_KEPT_SEEDS = 4  # in reference.npz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exam:
+    """What is drawn, and what the network made of it."""
+
+    run: Run
+    cases: Cases
+    batches: tuple[int, ...]
+    drawn: Stored
+
+
+def certify(
+    bundle: Bundle,
+    reference: Generator,
+    *,
+    full: bool,
+    threads: int,
+    emulated: Generator | None = None,
+    audit: Audit = (),
+) -> Bundle:
+    """Proves a bundle, and writes the proof into it: parity.json, reference.npz, and the manifest's line.
+
+    Args:
+        bundle: Its graphs and its manifest are written.
+        reference: The network in PyTorch, exact.
+        full: 32 seeds in batches of 1, 3 and 8, not 8 in batches of 1 and 3; always so for networks up to 128 px.
+        threads: CPU threads of the runtimes.
+        emulated: The network in the type of a half-precision bundle, which no runtime on a CPU may compute in.
+        audit: Which layers stayed in float32, and why.
+
+    Raises:
+        ParityError: no runtime draws what the network draws.
+    """
+    with _examine(bundle, reference, full=full) as exam:
+        parity = _parity(bundle, reference, exam, threads=threads, emulated=emulated, audit=audit)
+        entries = parity["runtimes"]
+        if not parity["passed"]:
+            raise ParityError(
+                f"The graphs draw other pictures than {reference.name}, or none that prove they do not: "
+                f"{'; '.join(map(sentence, entries)) or 'no runtime is installed'}."
+            )
+        write_json(bundle.folder / PARITY, parity)
+        rows = np.flatnonzero(exam.cases.seed < _KEPT_SEEDS).tolist()
+        kept = ((exam.drawn.ws(row), exam.drawn.arrays["picture"][row]) for row in rows)
+        save_reference(bundle.folder / REFERENCE, bundle, exam.cases[rows], kept)
+    certificate = Certificate(run=exam.run, passed=True, summary="\n".join(map(sentence, entries)))
+    return write_manifest(bundle.folder, replace(bundle.manifest, certificate=certificate))
+
+
+def compare(
+    bundle: Bundle,
+    reference: Generator,
+    *,
+    full: bool,
+    threads: int,
+    emulated: Generator | None = None,
+    audit: Audit = (),
+) -> dict[str, Any]:
+    """What parity.json would say of a bundle, be it good or bad; see `certify`. Nothing is written."""
+    with _examine(bundle, reference, full=full) as exam:
+        return _parity(bundle, reference, exam, threads=threads, emulated=emulated, audit=audit)
+
+
+def _parity(
+    bundle: Bundle, reference: Generator, exam: _Exam, *, threads: int, emulated: Generator | None, audit: Audit
+) -> dict[str, Any]:
+    entries = try_runtimes(bundle, exam.cases, exam.drawn, batches=exam.batches, threads=threads)
+    if emulated is not None:  # one by one: eager PyTorch has no batch sizes to tell apart, and emulating is slow
+        entries.append(try_one(bundle, _emulated(bundle, emulated), exam.cases, exam.drawn, batches=(1,)))
+    return {
+        "format_version": 1,
+        "run": exam.run,
+        "passed": any(is_proof(bundle, entry) for entry in entries),
+        "reference": {"implementation": "wplus, PyTorch, float32", "device": reference.device, **versions("torch")},
+        "graph": _graph(bundle),
+        "cases": _facts(bundle, exam),
+        "runtimes": entries,
+        "audit": list(audit),
+    }
+
+
+@contextmanager
+def _examine(bundle: Bundle, reference: Generator, *, full: bool) -> Iterator[_Exam]:
+    """Cases, and what the network draws of them, once; the pictures lie in a file, and are gone afterwards."""
+    run: Run = "full" if full or bundle.config.img_resolution <= _SMALL else "quick"
+    seeds, batches = _RUNS[run]
+    most = bundle.manifest.max_batch or max(batches)
+    cases = make_cases(bundle.config, range(seeds), random_noise=bool(bundle.noise_constants()))
+    with tempfile.TemporaryDirectory(prefix="wplus-", ignore_cleanup_errors=True) as folder:
+        drawn = Stored(arrays=_draw_all(bundle, reference, cases, Path(folder)))
+        yield _Exam(run=run, cases=cases, batches=tuple(sorted({min(size, most) for size in batches})), drawn=drawn)
+
+
+def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) -> dict[str, NDArray[Any]]:
+    """ws and pictures of all cases; the latter mapped into memory, since they may be a gigabyte."""
+    constants = bundle.noise_constants()
+    port = list(bundle.manifest.graphs.values())[-1].outputs[0]
+    sides = [int(side) for side in port.shape[1:]]
+    pictures = np.lib.format.open_memmap(
+        folder / "pictures.npy", "w+", dtype=np.dtype(port.dtype), shape=(len(cases), *sides)
+    )
+    every_ws = []
+    for start in range(0, len(cases), reference.micro_batch):
+        rows = slice(start, start + reference.micro_batch)
+        ws, pictures[rows] = _draw(bundle, reference, cases[rows], constants)
+        if ws is not None:
+            every_ws.append(ws)
+    arrays: dict[str, NDArray[Any]] = {"picture": pictures}
+    if every_ws:
+        arrays["ws"] = np.concatenate(every_ws)
+    return arrays
+
+
+def _draw(bundle: Bundle, generator: Generator, cases: Cases, constants: dict[str, NDArray[np.float32]]) -> Drawn:
+    """ws, where there is a W, and pictures of some cases, as the bundle's graphs are to give them."""
+    how: dict[str, Any] = {"noise_mode": "none" if bundle.manifest.noise == "none" else "const"}
+    how |= {"noise": noise_of(cases, constants), "transform": cases.transform}
+    run = generator.images if bundle.manifest.output == "uint8" else generator.synthesize
+    if not generator.has_w:
+        return None, run(cases.z, c=cases.c, **how)
+    ws = generator.map(cases.z, cases.c, cases.truncation_psi, cases.truncation_cutoff)
+    return ws, run(ws, **how)
+
+
+def _emulated(bundle: Bundle, generator: Generator) -> Entrant:
+    constants = bundle.noise_constants()
+    return Entrant(
+        backend="torch",
+        device=generator.device,
+        precision="fast",
+        dtype=generator.dtype,
+        is_emulated=True,
+        draw=lambda cases: _draw(bundle, generator, cases, constants),
+    )
+
+
+def _graph(bundle: Bundle) -> dict[str, Any]:
+    """What was compared."""
+    manifest = bundle.manifest
+    return {
+        "fingerprint": manifest.fingerprint,
+        "precision": manifest.precision,
+        "opset": manifest.opset,
+        "noise": manifest.noise,
+        "output": manifest.output,
+        "sha256": {graph.file: manifest.files[graph.file].sha256 for graph in manifest.graphs.values()},
+    }
+
+
+def _facts(bundle: Bundle, exam: _Exam) -> dict[str, Any]:
+    """On what it was compared."""
+    cases = exam.cases
+    facts: dict[str, Any] = {"seeds": _values(cases.seed), "batches": list(exam.batches)}
+    if isinstance(bundle.config, StyleConfig):
+        facts["truncation_psi"] = [float(f"{psi:g}") for psi in _values(cases.truncation_psi)]
+        facts["truncation_cutoff"] = _values(cases.truncation_cutoff)
+    if cases.c is not None:
+        facts["classes"] = _values(cases.c.argmax(axis=1))
+    if cases.transform is not None:
+        facts["transforms"] = np.unique(cases.transform, axis=0).round(6).tolist()
+    facts["noise"] = ["stored", "random"] if cases.random_noise.any() else [bundle.manifest.noise]
+    return facts
+
+
+def _values(array: NDArray[Any]) -> list[Any]:
+    return list(np.unique(array).tolist())

@@ -1,0 +1,103 @@
+"""What runtimes make of the additions of noise and bias: all are carried out, alone or fused, and none is dropped."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from wplus.checkpoints import read_checkpoint
+from wplus.export.options import ExportOptions
+
+from export_support import FILES  # isort: skip
+from support import DATA  # isort: skip
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, str]:
+    """By the node that adds it, the initialiser that is a layer's noise or bias, or the noise's strength."""
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    found = {}
+    for node in graph.node:
+        if node.op_type != "Add":
+            continue
+        for name in node.input:
+            maker = makers.get(name)
+            sources = [name, *(maker.input if maker is not None and maker.op_type in ("Mul", "Expand") else [])]
+            constants = [source for source in sources if source in shapes]
+            if constants and (_is_noise(sources, shapes[constants[0]]) or shapes[constants[0]][1:] == [1, 1]):
+                found[node.name] = constants[0]
+    return found
+
+
+def _additions(graph: onnx.GraphProto) -> dict[str, str]:
+    """Nodes that add a layer's noise or bias, and which of both it is."""
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    kinds = {}
+    for name, constant in _constants(graph).items():
+        is_noise = "noise" in constant or len(shapes[constant]) == 2
+        kinds[name] = "noise" if is_noise else "bias"
+    return kinds
+
+
+def _is_noise(sources: list[str], shape: list[int]) -> bool:
+    return any("noise" in source for source in sources) or (len(shape) == 2 and shape[0] == shape[1] > 3)
+
+
+@pytest.mark.parametrize("family", ["stylegan1", "stylegan2"])
+def test_every_noise_and_every_bias_is_an_addition(family: str, traced) -> None:
+    checkpoint = read_checkpoint(DATA / FILES[family])
+    kinds = list(_additions(traced(family, ExportOptions())["synthesis"].graph).values())
+    noises = sum(name.endswith(("noise_strength", "noise_weight")) for name in checkpoint.tensors)
+    assert kinds.count("noise") == noises >= 7
+    fused = sum(  # StyleGAN1's blur has the bias in it
+        node.op_type == "Conv" and len(node.input) == 3
+        for node in traced(family, ExportOptions())["synthesis"].graph.node
+    )
+    assert kinds.count("bias") + fused >= noises
+
+
+@pytest.mark.parametrize("family", ["stylegan1", "stylegan2"])
+def test_onnxruntime_drops_no_addition(family: str, traced, tmp_path: Path) -> None:
+    """It may give a convolution the bias that is added after it."""
+    model = traced(family, ExportOptions())["synthesis"]
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    optimised = onnx.load(tmp_path / "optimised.onnx")
+    additions = _additions(model.graph)
+    left = {node.name for node in optimised.graph.node if node.op_type == "Add"}
+    biased, plain = (
+        sum(node.op_type.endswith(("Conv", "ConvTranspose")) and len(node.input) > 2 for node in graph.node)
+        for graph in (optimised.graph, model.graph)
+    )
+    gone = [name for name in additions if name not in left]
+    assert len(gone) <= biased - plain, f"dropped: {gone}"
+
+
+@pytest.mark.parametrize("family", ["stylegan1", "stylegan2"])
+def test_openvino_drops_no_addition(family: str, traced) -> None:
+    """Its fused kernels do not name their parts, so each constant is set to zero in turn: the picture must change."""
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model = traced(family, ExportOptions())["synthesis"]
+    core = openvino.Core()
+    ws = np.ones([2, *[side.dim_value for side in model.graph.input[0].type.tensor_type.shape.dim[1:]]], np.float32)
+
+    def draw(model: onnx.ModelProto) -> np.ndarray:
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)
+        (output,) = compiled(ws).values()
+        return np.array(output)
+
+    img = draw(model)
+    for name, constant in _constants(model.graph).items():
+        without = onnx.ModelProto()
+        without.CopyFrom(model)
+        tensor = next(tensor for tensor in without.graph.initializer if tensor.name == constant)
+        zeros = np.zeros_like(numpy_helper.to_array(tensor))
+        tensor.CopyFrom(numpy_helper.from_array(zeros, constant))
+        assert np.abs(draw(without) - img).max() > 1e-4, name
