@@ -46,3 +46,17 @@ def test_wrong_batches_and_families_are_named(run: Run, network: str, plain_netw
     assert (zero.code, plain.code) == (2, 1)
     assert "each must be 1 or more" in zero.err
     assert "needs one of stylegan1, stylegan2" in plain.err
+
+
+def test_backends_and_precisions_are_lists_of_known_names(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    report = SimpleNamespace(rows=(), text="")
+    monkeypatch.setattr(
+        import_module("wplus.benchmarks.run"), "run_bench", lambda options: asked.append(options) or report
+    )
+    assert run("bench", "bundle", "--backend=openvino,torch", "--precision=fast", "--against=net.pkl").code == 0
+    (options,) = asked
+    assert (options.backends, options.precisions, options.against) == (("openvino", "torch"), ("fast",), "net.pkl")
+    unknown = run("bench", "--backend=openvino,tvm")
+    assert unknown.code == 2
+    assert "'tvm' is unknown; known: torch, onnxruntime, openvino, tensorrt." in unknown.err

@@ -13,9 +13,15 @@ _WPLUS = [sys.executable, "-c", "from wplus.cli import main; main()"]
 _SAYS = "Error: Interrupted. What was being written was removed; what was whole stays."
 
 
+def _hear_interrupts() -> None:
+    """Tests that a shell runs in the background inherit that Ctrl-C is ignored, and would wait for ever."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _interrupt(arguments: list[str], folder: Path, sign: str, number: signal.Signals) -> tuple[int, str]:
     """Sends the signal once a file that matches `sign` is there."""
-    with subprocess.Popen([*_WPLUS, *arguments], stderr=subprocess.PIPE, text=True) as process:
+    command = [*_WPLUS, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts) as process:
         deadline = time.monotonic() + 30
         while not list(folder.glob(sign)) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
