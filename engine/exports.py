@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from wplus.backends import BackendName, Precision
+from wplus.backends import Precision
 from wplus.bundle import Bundle, read_bundle
 from wplus.cache import KEY_FILE, cache_folder, remove_whole
 from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
@@ -20,7 +20,7 @@ from wplus.errors import ArtifactError, UnsupportedError, WplusError
 from wplus.files import whole_file
 from wplus.following import own_choice
 from wplus.machine import PACKAGES, versions
-from wplus.manifest import GraphPrecision, NoiseVariant
+from wplus.manifest import NoiseVariant
 from wplus.plan import Choice
 
 _log = logging.getLogger(__name__)
@@ -28,23 +28,14 @@ _log = logging.getLogger(__name__)
 _EXPORTERS = ("wplus", "onnx", "onnxscript")  # beside the runtimes, which a certificate names
 
 
-def exported(
-    source: str | Path | Checkpoint,
-    *,
-    backend: BackendName,
-    precision: Precision = "exact",
-    device: str = "auto",
-    sha256: str | None = None,
-) -> Bundle:
-    """A certified bundle of a network for a runtime, exported now unless the cache has it.
+def exported(source: str | Path | Checkpoint, *, sha256: str | None = None) -> Bundle:
+    """A certified bundle of a network, exported now unless the cache has it whole.
 
-    Every noise map is an input, so that each noise mode works as it does in torch.
+    Every noise map is an input, so that each noise mode works as it does in torch. The graphs are float32, which serves
+    both precisions: a runtime's hint makes it fast.
 
     Args:
         source: A network as `wplus.load` takes it, or one that was read.
-        backend: The runtime that is to run it.
-        precision: "exact", or "fast".
-        device: Where it is to run.
         sha256: What the source's file must have, 64 hex digits.
 
     Raises:
@@ -54,18 +45,7 @@ def exported(
         ArtifactError: the cache cannot be written.
     """
     checkpoint = source if isinstance(source, Checkpoint) else read_checkpoint(source, sha256=sha256)
-    return cached_bundle(checkpoint, graph_precision(backend, precision, device))
-
-
-def graph_precision(backend: BackendName, precision: Precision, device: str) -> GraphPrecision:
-    """The precision that a graph must be written in: on a CPU a runtime's hint makes it fast, on a GPU the graph."""
-    on_gpu = backend == "tensorrt" or device.startswith("cuda")
-    return "fp16" if precision == "fast" and on_gpu else "fp32"
-
-
-def cached_bundle(checkpoint: Checkpoint, precision: GraphPrecision) -> Bundle:
-    """The cache's bundle of a network in a precision, exported now unless it is there whole; see `exported`."""
-    key = _key(checkpoint, precision)
+    key = _key(checkpoint)
     folder = _folder(key)
     bundle = _read(folder)
     if bundle is None:
@@ -86,23 +66,20 @@ def find_prepared(
     """
     if not cache_folder("bundles").is_dir():  # a large network's fingerprint takes a while
         return None
-    key = _key(checkpoint, "fp32")
-    found = []
-    for precision in get_args(GraphPrecision) if wish == "fast" else ("fp32",):
-        folder = _folder(key | {"precision": precision})
-        if (bundle := _read(folder)) is not None:
-            _mark_used(folder)
-            choice = own_choice(bundle, wish=wish, device=device, threads=threads, with_torch=True)
-            found += [] if choice is None else [(bundle, choice)]
-    return min(found, key=lambda pair: pair[1].ms, default=None)
+    folder = _folder(_key(checkpoint))
+    if (bundle := _read(folder)) is None:
+        return None
+    _mark_used(folder)
+    choice = own_choice(bundle, wish=wish, device=device, threads=threads, with_torch=True)
+    return None if choice is None else (bundle, choice)
 
 
-def export_to(checkpoint: Checkpoint, outdir: Path, precision: GraphPrecision) -> Bundle:
+def export_to(checkpoint: Checkpoint, outdir: Path) -> Bundle:
     """A bundle as the cache has them, in a folder of the user's choice."""
-    return _exporter()(checkpoint, outdir, precision)
+    return _exporter()(checkpoint, outdir)
 
 
-def _key(checkpoint: Checkpoint, precision: GraphPrecision) -> dict[str, Any]:
+def _key(checkpoint: Checkpoint) -> dict[str, Any]:
     """All that the files of a bundle depend on, and the network's name for whoever looks."""
     return {
         "network": checkpoint.provenance.source,
@@ -111,7 +88,7 @@ def _key(checkpoint: Checkpoint, precision: GraphPrecision) -> dict[str, Any]:
         "fingerprint": fingerprint(checkpoint.config, checkpoint.tensors),
         "parent": checkpoint.provenance.parent,
         "config": config_to_dict(checkpoint.config),
-        "precision": precision,
+        "precision": "fp32",
         "opset": "lowest",
         "noise": _noise(checkpoint),
         "single": False,
@@ -145,17 +122,17 @@ def _read(folder: Path) -> Bundle | None:
 
 def _export(checkpoint: Checkpoint, folder: Path, key: dict[str, Any]) -> Bundle:
     name = checkpoint.provenance.source
-    _log.info("%s: exporting it in %s, once, to %s ...", name, key["precision"], folder)
+    _log.info("%s: exporting it, once, to %s ...", name, folder)
     if folder.exists():
         remove_whole(folder)
-    bundle = _exporter()(checkpoint, folder, key["precision"])
+    bundle = _exporter()(checkpoint, folder)
     with whole_file(folder / KEY_FILE) as temporary:
         temporary.write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
     _log.info("%s: exported and certified.", name)
     return bundle
 
 
-def _exporter() -> Callable[[Checkpoint, Path, GraphPrecision], Bundle]:
+def _exporter() -> Callable[[Checkpoint, Path], Bundle]:
     """Writes a certified bundle; found when it is needed, since it needs torch and onnx.
 
     Raises:
@@ -169,8 +146,8 @@ def _exporter() -> Callable[[Checkpoint, Path, GraphPrecision], Bundle]:
             "was exported elsewhere needs none of it."
         ) from exc
 
-    def export(checkpoint: Checkpoint, outdir: Path, precision: GraphPrecision) -> Bundle:
-        return export_bundle(checkpoint, outdir, ExportOptions(precision=precision, noise=_noise(checkpoint)))
+    def export(checkpoint: Checkpoint, outdir: Path) -> Bundle:
+        return export_bundle(checkpoint, outdir, ExportOptions(noise=_noise(checkpoint)))
 
     return export
 

@@ -71,7 +71,7 @@ def load(
     else:
         from wplus.exports import exported
 
-        bundle = exported(source, backend=backend, precision=precision, device=device, sha256=sha256)
+        bundle = exported(source, sha256=sha256)
         generator = Generator.of_bundle(bundle, name=name, **how)
     generator.reload = (_reload, (str(source), how | {"sha256": sha256, "plan": plan}))
     return generator

@@ -16,13 +16,12 @@ from wplus.backends.choice import is_certified
 from wplus.bundle import Bundle, is_bundle
 from wplus.checkpoints import Checkpoint, read_checkpoint
 from wplus.errors import ParityError, UnsupportedError
-from wplus.exports import cached_bundle, export_to, graph_precision
+from wplus.exports import export_to, exported
 from wplus.files import make_folder
 from wplus.generator import Generator
 from wplus.latents import seeds_to_z
 from wplus.loading import checked_bundle, load
-from wplus.machine import machine, nvidia_gpus, versions
-from wplus.manifest import GraphPrecision
+from wplus.machine import machine, versions
 from wplus.plan import PLAN_FILE, Choice, Measurement, Plan, manifest_sha256, write_plan
 from wplus.threads import usable_cpus
 from wplus.timing import alternate
@@ -60,15 +59,15 @@ class _Contestant:
     load_s: float
 
 
-def prepare(source: str | Path, options: PrepareOptions) -> list[tuple[Bundle, Plan]]:
-    """Exports a network where that is needed, measures every runtime that draws it rightly, and writes the plans.
+def prepare(source: str | Path, options: PrepareOptions) -> tuple[Bundle, Plan]:
+    """Exports a network where that is needed, measures every runtime that draws it rightly, and writes the plan.
 
     Args:
         source: A network as `wplus.load` takes it, or a bundle.
         options: What is wanted.
 
     Returns:
-        Each bundle with its plan: one, or where a GPU wants half precision in the graph, one more for "fast".
+        The bundle, and its plan.
 
     Raises:
         CheckpointError, ArtifactError: the source cannot be read.
@@ -81,23 +80,10 @@ def prepare(source: str | Path, options: PrepareOptions) -> list[tuple[Bundle, P
             raise ValueError(f"{source} is a bundle and is measured where it lies. Leave outdir (--outdir) out.")
         bundle = checked_bundle(source, options.sha256)
         make_folder(bundle.folder)  # before anything is measured: the plan is to go there
-        return [(bundle, _measure(bundle, None, options))]
+        return bundle, _measure(bundle, None, options)
     checkpoint = read_checkpoint(source, sha256=options.sha256)
-    prepared = []
-    for precision in _graph_precisions(options):
-        if options.outdir is None:
-            bundle = cached_bundle(checkpoint, precision)
-        else:
-            bundle = export_to(checkpoint, options.outdir, precision)
-        prepared.append((bundle, _measure(bundle, checkpoint, options)))
-    return prepared
-
-
-def _graph_precisions(options: PrepareOptions) -> list[GraphPrecision]:
-    """float32 serves a CPU's runtimes for both wishes; a folder of the user's choice holds one bundle."""
-    device = "cuda" if options.device == "auto" and nvidia_gpus() else options.device
-    wanted = dict.fromkeys(graph_precision("auto", precision, device) for precision in options.precisions)
-    return list(wanted)[:1] if options.outdir is not None else list(wanted)
+    bundle = exported(checkpoint) if options.outdir is None else export_to(checkpoint, options.outdir)
+    return bundle, _measure(bundle, checkpoint, options)
 
 
 def _measure(bundle: Bundle, checkpoint: Checkpoint | None, options: PrepareOptions) -> Plan:

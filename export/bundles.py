@@ -26,7 +26,7 @@ from wplus.threads import usable_cpus
 _log = logging.getLogger(__name__)
 
 _LEAST_LISTED = 256  # bytes of a derived constant that the manifest names
-_NOT_LEARNED = ("_filter", ".noise_const", ".squared_weight")
+_NOT_LEARNED = ("_filter", ".noise_const")
 
 
 def export_bundle(

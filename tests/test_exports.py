@@ -18,9 +18,8 @@ from wplus.bundle import Bundle, is_bundle
 from wplus.cache import cache_folder
 from wplus.checkpoints import Checkpoint, write_checkpoint
 from wplus.errors import ArtifactError, ParityError, UnsupportedError
-from wplus.exports import exported, find_prepared, graph_precision
+from wplus.exports import exported, find_prepared
 from wplus.machine import machine, versions
-from wplus.manifest import GraphPrecision
 from wplus.plan import Choice, Plan, manifest_sha256, write_plan
 
 
@@ -31,9 +30,9 @@ def exporter(own_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.Lo
     caplog.set_level(logging.INFO)
     written: list[Path] = []
 
-    def export(checkpoint: Checkpoint, outdir: Path, precision: GraphPrecision) -> Bundle:
+    def export(checkpoint: Checkpoint, outdir: Path) -> Bundle:
         written.append(outdir)
-        return write_bundle(outdir, checkpoint, precision)
+        return write_bundle(outdir, checkpoint)
 
     monkeypatch.setattr(exports, "_exporter", lambda: export)
     return written
@@ -42,12 +41,12 @@ def exporter(own_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.Lo
 def test_a_network_is_exported_once_and_the_log_says_where(
     tiny_checkpoint: Checkpoint, exporter: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    bundle = exported(tiny_checkpoint, backend="onnxruntime")
+    bundle = exported(tiny_checkpoint)
     assert exporter == [bundle.folder]
-    assert "exporting it in fp32, once, to" in caplog.text
+    assert "exporting it, once, to" in caplog.text
     assert str(bundle.folder) in caplog.text
     caplog.clear()
-    assert exported(tiny_checkpoint, backend="openvino", precision="fast") == bundle
+    assert exported(tiny_checkpoint) == bundle
     assert exporter == [bundle.folder]
     assert f"the bundle in {bundle.folder} is reused" in caplog.text
 
@@ -57,14 +56,14 @@ def test_one_network_in_two_files_is_exported_once(
 ) -> None:
     for name in ("tiny.safetensors", "same.safetensors"):
         write_checkpoint(tmp_path / name, tiny_checkpoint)
-        exported(tmp_path / name, backend="onnxruntime")
+        exported(tmp_path / name)
     renamed = replace(tiny_checkpoint.provenance, source="other.pkl")
-    exported(replace(tiny_checkpoint, provenance=renamed), backend="onnxruntime")
+    exported(replace(tiny_checkpoint, provenance=renamed))
     assert len(exporter) == 1
 
 
 def test_the_folder_says_what_its_name_stands_for(tiny_checkpoint: Checkpoint, exporter: list[Path]) -> None:
-    folder = exported(tiny_checkpoint, backend="onnxruntime").folder
+    folder = exported(tiny_checkpoint).folder
     assert exporter
     assert folder.parent == cache_folder("bundles")
     assert folder.name.startswith("stylegan2-16-fp32-")
@@ -83,42 +82,27 @@ def _with_another_weight(checkpoint: Checkpoint) -> Checkpoint:
 def test_whatever_changes_makes_another_bundle(
     tiny_checkpoint: Checkpoint, exporter: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported(tiny_checkpoint, backend="onnxruntime")
-    exported(_with_another_weight(tiny_checkpoint), backend="onnxruntime")
+    exported(tiny_checkpoint)
+    exported(_with_another_weight(tiny_checkpoint))
     clamped = replace(tiny_checkpoint, config=replace(tiny_checkpoint.config, conv_clamp=64.0))
-    exported(clamped, backend="onnxruntime")
-    exported(tiny_checkpoint, backend="tensorrt", precision="fast")
+    exported(clamped)
     monkeypatch.setattr(exports, "versions", lambda *_: {"torch": "99"})
-    exported(tiny_checkpoint, backend="onnxruntime")
-    assert len(set(exporter)) == 5
+    exported(tiny_checkpoint)
+    assert len(set(exporter)) == 4
 
 
 def test_a_network_without_noise_has_no_noise_inputs(exporter: list[Path], tiny_checkpoint: Checkpoint) -> None:
     silent = {name: value for name, value in tiny_checkpoint.tensors.items() if not name.endswith("noise_const")}
-    folder = exported(replace(tiny_checkpoint, tensors=silent), backend="onnxruntime").folder
+    folder = exported(replace(tiny_checkpoint, tensors=silent)).folder
     assert exporter
     assert json.loads((folder / "key.json").read_text())["noise"] == "const"
-
-
-@pytest.mark.parametrize(
-    ("backend", "precision", "device", "expected"),
-    [
-        ("onnxruntime", "fast", "auto", "fp32"),
-        ("onnxruntime", "fast", "cuda:1", "fp16"),
-        ("openvino", "fast", "cpu", "fp32"),
-        ("tensorrt", "exact", "auto", "fp32"),
-        ("tensorrt", "fast", "auto", "fp16"),
-    ],
-)
-def test_fast_is_in_the_graph_on_a_gpu_alone(backend: Any, precision: Any, device: str, expected: str) -> None:
-    assert graph_precision(backend, precision, device) == expected
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "manifest"])
 def test_a_damaged_bundle_is_said_and_made_anew(
     damage: str, tiny_checkpoint: Checkpoint, exporter: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = exported(tiny_checkpoint, backend="onnxruntime").folder
+    folder = exported(tiny_checkpoint).folder
     (folder / "left.over").touch()
     if damage == "manifest":
         (folder / "manifest.json").write_text("{")
@@ -126,7 +110,7 @@ def test_a_damaged_bundle_is_said_and_made_anew(
         (folder / "synthesis.onnx").unlink()
     else:
         (folder / "synthesis.onnx").write_bytes(b"graph")
-    exported(tiny_checkpoint, backend="onnxruntime")
+    exported(tiny_checkpoint)
     assert len(exporter) == 2
     assert f"The cached bundle {folder} is damaged" in caplog.text
     assert not (folder / "left.over").exists()
@@ -141,7 +125,7 @@ def test_an_export_that_fails_leaves_nothing(
 
     monkeypatch.setattr(exports, "_exporter", lambda: fail)
     with pytest.raises(ParityError, match="other pictures"):
-        exported(tiny_checkpoint, backend="onnxruntime")
+        exported(tiny_checkpoint)
     assert [path.suffix for path in (own_cache / "wplus" / "bundles").iterdir()] == [".lock"]
 
 
@@ -149,7 +133,7 @@ def test_a_cache_that_cannot_be_written_says_so(own_cache: Path, tiny_checkpoint
     own_cache.mkdir(exist_ok=True)
     (own_cache / "wplus").touch()
     with pytest.raises(ArtifactError, match=r"The cache .* cannot be written"):
-        exported(tiny_checkpoint, backend="onnxruntime")
+        exported(tiny_checkpoint)
 
 
 def test_exporting_names_the_extra_that_it_needs(
@@ -158,7 +142,7 @@ def test_exporting_names_the_extra_that_it_needs(
     assert own_cache
     monkeypatch.setitem(sys.modules, "wplus.export", None)
     with pytest.raises(UnsupportedError, match=r"Exporting a network needs .*pip install 'wplus\[torch\]'"):
-        exported(tiny_checkpoint, backend="onnxruntime")
+        exported(tiny_checkpoint)
 
 
 _RACER = """
@@ -167,17 +151,17 @@ from pathlib import Path
 from bundle_support import write_bundle
 from wplus import exports
 
-def export(checkpoint, outdir, precision):
+def export(checkpoint, outdir):
     assert not outdir.exists()
     (Path(sys.argv[2]) / str(time.time_ns())).touch()
     time.sleep(1)
-    return write_bundle(outdir, checkpoint, precision)
+    return write_bundle(outdir, checkpoint)
 
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 exports._exporter = lambda: export
 print("ready", flush=True)
 sys.stdin.readline()
-print(exports.exported(sys.argv[1], backend="onnxruntime").folder)
+print(exports.exported(sys.argv[1]).folder)
 """
 
 
@@ -218,25 +202,22 @@ def _plan_into(bundle: Bundle, backend: str, ms: float) -> Choice:
     return choice
 
 
-def test_what_was_prepared_is_found_the_fastest_first(tiny_checkpoint: Checkpoint, exporter: list[Path]) -> None:
+def test_what_was_prepared_is_found(tiny_checkpoint: Checkpoint, exporter: list[Path]) -> None:
     def find(wish: Any) -> Any:
         return find_prepared(tiny_checkpoint, wish=wish, device="auto", threads=2)
 
     assert find("exact") is None
-    single, half = (exported(tiny_checkpoint, backend="tensorrt", precision=p) for p in ("exact", "fast"))
+    bundle = exported(tiny_checkpoint)
     assert find("fast") is None
-    slow = _plan_into(single, "torch", 9)
-    assert find("fast") == find("exact") == (single, slow)
-    quick = _plan_into(half, "onnxruntime", 5)
-    assert find("fast") == (half, quick)
-    assert find("exact") == (single, slow)
-    assert len(exporter) == 2
+    choice = _plan_into(bundle, "torch", 9)
+    assert find("fast") == find("exact") == (bundle, choice)
+    assert len(exporter) == 1
 
 
 def test_finding_exports_removes_and_writes_nothing(
     tiny_checkpoint: Checkpoint, exporter: list[Path], own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bundle = exported(tiny_checkpoint, backend="onnxruntime")
+    bundle = exported(tiny_checkpoint)
     _plan_into(bundle, "onnxruntime", 5)
     (bundle.folder / "mapping.onnx").write_bytes(b"damaged")
     before = sorted(own_cache.rglob("*"))

@@ -33,7 +33,7 @@ def prepared(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         write_checkpoint(folder / "tiny.safetensors", tiny_checkpoint)
-        ((bundle, _),) = prepare(folder / "tiny.safetensors", _OPTIONS)
+        bundle, _ = prepare(folder / "tiny.safetensors", _OPTIONS)
         yield folder / "tiny.safetensors", bundle
 
 
@@ -159,7 +159,7 @@ def test_a_generator_on_a_plan_pickles_as_one(prepared: tuple[Path, Bundle]) -> 
 
 def test_a_bundle_is_measured_where_it_lies_and_without_torch(prepared: tuple[Path, Bundle]) -> None:
     options = replace(_OPTIONS, precisions=("exact",), batches=(2,))
-    ((bundle, plan),) = prepare(prepared[1].folder, options)
+    bundle, plan = prepare(prepared[1].folder, options)
     assert bundle == prepared[1]
     assert read_plan(bundle.folder) == plan
     assert {one.batch for one in plan.measurements} == {2}
@@ -179,14 +179,14 @@ def test_what_draws_other_pictures_is_left_out_with_its_figures(
         return load(source, backend=backend, **options)
 
     monkeypatch.setattr(preparing, "load", refuse)
-    ((_, plan),) = prepare(prepared[1].folder, _OPTIONS)
+    _, plan = prepare(prepared[1].folder, _OPTIONS)
     assert {one.backend for one in plan.measurements} == {"onnxruntime"}
     assert plan.left_out == tuple(f"{name}: {name} draws other pictures: 12 dB" for name in ("openvino", "tensorrt"))
 
 
 def test_what_was_never_certified_is_left_out(prepared: tuple[Path, Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "is_certified", lambda _, name, **__: name == "onnxruntime")
-    ((_, plan),) = prepare(prepared[1].folder, _OPTIONS)
+    _, plan = prepare(prepared[1].folder, _OPTIONS)
     assert {one.backend for one in plan.measurements} == {"onnxruntime"}
     if util.find_spec("openvino") is not None:
         assert any("never compared with the network on this bundle" in reason for reason in plan.left_out)

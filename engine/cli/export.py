@@ -13,9 +13,13 @@ from wplus.manifest import GraphPrecision, NoiseVariant, OutputType
 @click.argument("network")
 @click.argument("outdir", type=UserPath())
 @click.option(
-    "--precision", type=click.Choice(get_args(GraphPrecision)), default="fp32", show_default=True, help="Of the graph."
+    "--precision",
+    type=click.Choice(get_args(GraphPrecision)),
+    default="fp32",
+    show_default=True,
+    help="Of the graph; fp16 and bf16 are not written yet.",
 )
-@click.option("--opset", type=int, help="ONNX operator set.  [default: the lowest that serves, 18; bf16: 22]")
+@click.option("--opset", type=int, help="ONNX operator set.  [default: the lowest that serves, 18]")
 @click.option(
     "--noise",
     type=click.Choice(get_args(NoiseVariant)),

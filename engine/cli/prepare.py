@@ -31,7 +31,7 @@ def command(network: str, **options: Any) -> None:
     """
     from wplus.prepare import PrepareOptions, prepare
 
-    prepared = prepare(
+    bundle, plan = prepare(
         network,
         PrepareOptions(
             precisions=("exact", "fast") if options["precision"] == "both" else (options["precision"],),
@@ -42,8 +42,7 @@ def command(network: str, **options: Any) -> None:
             sha256=options["sha256"],
         ),
     )
-    for bundle, plan in prepared:
-        click.echo("\n".join(_lines(bundle, plan)))
+    click.echo("\n".join(_lines(bundle, plan)))
 
 
 def _lines(bundle: "Bundle", plan: "Plan") -> list[str]:
