@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wplus.kernels import reference
+from wplus.kernels import phase_graph, reference
 from wplus.kernels.polyphase import Axis, Plan, filter_piece, pieces
 
 
@@ -50,9 +50,15 @@ def filtered_lrelu(
     """
     fu, fd = (x.new_ones(1) if f is None else f for f in (fu, fd))
     is_odd = (up % down and down % up) or min(*fu.shape, *fd.shape) < up
-    if is_odd or torch.compiler.is_exporting():  # a graph is to hold operators, and nothing of how we cut the picture
+    is_exporting = torch.compiler.is_exporting()  # a graph is to hold nothing of how we cut the picture
+    if is_odd or (is_exporting and up % down):
         return reference.filtered_lrelu(
             x, fu, fd, b, up=up, down=down, padding=padding, gain=gain, slope=slope, clamp=clamp
+        )
+    if is_exporting:
+        x = reference.bias_act(x, b)
+        return phase_graph.filtered_lrelu(
+            x, fu, fd, up=up, down=down, padding=padding, gain=gain, slope=slope, clamp=clamp
         )
     left, right, top, bottom = padding
     axes = [
