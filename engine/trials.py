@@ -204,16 +204,18 @@ def _try_runtime(
         way = (opened.device, opened.precision, opened.dtype, bundle.manifest.precision)
         if way == ("cpu", "fast", "float32", "fp32"):
             return None
-        return try_one(bundle, _entrant(bundle, opened), cases, reference, batches=batches)
+        return try_one(bundle, entrant_of(bundle, opened), cases, reference, batches=batches)
 
 
-def _entrant(bundle: Bundle, backend: GraphBackend) -> Entrant:
+def entrant_of(bundle: Bundle, backend: GraphBackend, *, is_emulated: bool = False) -> Entrant:
+    """A backend that draws a bundle's graphs, for a trial."""
     constants = bundle.noise_constants()
     return Entrant(
         backend=backend.name,
         device=backend.device,
         precision=backend.precision,
         dtype=backend.dtype,
+        is_emulated=is_emulated,
         draw=lambda cases: _draw(bundle, backend, cases, noise_of(cases, constants)),
     )
 

@@ -1,9 +1,10 @@
 """`export_bundle`: graphs, manifest and certificate, all of them or nothing."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from onnx import numpy_helper
 
 from wplus.bundle import NOISE, Bundle, new_bundle, write_manifest
 from wplus.checkpoints.checkpoint import Checkpoint
-from wplus.errors import UnsupportedError
+from wplus.export.audit import audit
 from wplus.export.certificate import certify
 from wplus.export.naming import derived
 from wplus.export.options import ExportOptions
@@ -20,11 +21,12 @@ from wplus.export.spec import plan_graphs
 from wplus.export.subject import Subject, subject_of
 from wplus.export.to_onnx import save, trace
 from wplus.generator import Generator
-from wplus.manifest import DerivedConstant, Manifest
+from wplus.manifest import DerivedConstant, GraphPrecision, Manifest
 from wplus.threads import usable_cpus
 
 _log = logging.getLogger(__name__)
 
+_TYPES: dict[GraphPrecision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _LEAST_LISTED = 256  # bytes of a derived constant that the manifest names
 _NOT_LEARNED = ("_filter", ".noise_const")
 
@@ -52,29 +54,39 @@ def export_bundle(
         UnsupportedError: the network cannot be expressed in the graphs that were asked for.
     """
     options = options or ExportOptions()
-    if options.precision != "fp32":
-        raise UnsupportedError(
-            f"This version writes fp32 graphs, and precision is {options.precision!r}: half-precision graphs are not "
-            "certified yet. On a CPU, precision='fast' draws an fp32 bundle in bfloat16; leave --precision=fp32."
-        )
     outdir = Path(outdir)
     with new_bundle(outdir) as folder:
         subject = subject_of(source, threads=threads)
-        bundle = _write_graphs(subject, folder, options)
+        threads = threads or usable_cpus()
+        bundle, found = _write(subject, folder, options, threads)
         _log.info("Comparing the graphs with the network ...")
-        bundle = certify(bundle, subject.reference, full=options.full, threads=threads or usable_cpus())
+        bundle = certify(bundle, subject.reference, full=options.full, threads=threads, audit=found)
     return Bundle(folder=outdir, manifest=bundle.manifest)
 
 
-def _write_graphs(subject: Subject, folder: Path, options: ExportOptions) -> Bundle:
-    network = subject.build()
+def _write(subject: Subject, folder: Path, options: ExportOptions, threads: int) -> tuple[Bundle, list[dict[str, Any]]]:
+    """The bundle, still without a certificate, and what an audit of its layers found."""
+    if options.precision == "fp32":
+        return _write_graphs(subject, folder, options), []
+    layers = subject.build().layer_names
+    return audit(
+        lambda kept: _write_graphs(subject, folder, options, kept),
+        subject.reference,
+        layers,
+        full=options.full,
+        threads=threads,
+    )
+
+
+def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float32_layers: Sequence[str] = ()) -> Bundle:
+    network, dtype = subject.build(), _TYPES[options.precision]
     sizes = {name: tensor.numel() for name, tensor in network.state_dict().items()}
-    network.prepare(torch.float32)
+    network.prepare(dtype, float32_layers=float32_layers)
     constants: list[DerivedConstant] = []
     plans = plan_graphs(subject.config, subject.noise_shapes, options)
     for plan in plans:
         _log.info("Writing %s", plan.spec.file)
-        model = trace(network, plan, options, torch.float32)
+        model = trace(network, plan, options, dtype)
         save(model, folder / plan.spec.file)
         constants += _derived(model, sizes)
     if options.noise == "input" and subject.noise:
@@ -84,6 +96,7 @@ def _write_graphs(subject: Subject, folder: Path, options: ExportOptions) -> Bun
         fingerprint=subject.fingerprint_of([folder / plan.spec.file for plan in plans]),
         provenance=subject.provenance_of_bundle,
         precision=options.precision,
+        float32_layers=tuple(float32_layers),
         opset=options.opset or options.lowest_opset,
         ir_version=model.ir_version,
         noise=options.noise,

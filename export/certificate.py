@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from wplus.bundle import PARITY, REFERENCE, Bundle, write_json, write_manifest
 from wplus.config import StyleConfig
 from wplus.errors import ParityError
+from wplus.export.emulation import emulated_backend, rounding
 from wplus.generator import Generator
 from wplus.machine import versions
 from wplus.manifest import Certificate
 from wplus.reference import Drawn, Stored, save_reference
 from wplus.trial_cases import Cases, make_cases
-from wplus.trials import Entrant, is_proof, noise_of, sentence, try_one, try_runtimes
+from wplus.trials import entrant_of, is_proof, noise_of, sentence, try_one, try_runtimes
 
 Audit = Sequence[dict[str, Any]]
 Run = Literal["quick", "full"]
@@ -29,7 +30,7 @@ _KEPT_SEEDS = 4  # in reference.npz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Exam:
+class Exam:
     """What is drawn, and what the network made of it."""
 
     run: Run
@@ -44,7 +45,6 @@ def certify(
     *,
     full: bool,
     threads: int,
-    emulated: Generator | None = None,
     audit: Audit = (),
 ) -> Bundle:
     """Proves a bundle, and writes the proof into it: parity.json, reference.npz, and the manifest's line.
@@ -54,14 +54,13 @@ def certify(
         reference: The network in PyTorch, exact.
         full: 32 seeds in batches of 1, 3 and 8, not 8 in batches of 1 and 3; always so for networks up to 128 px.
         threads: CPU threads of the runtimes.
-        emulated: The network in the type of a half-precision bundle, which no runtime on a CPU may compute in.
         audit: Which layers stayed in float32, and why.
 
     Raises:
         ParityError: no runtime draws what the network draws.
     """
-    with _examine(bundle, reference, full=full) as exam:
-        parity = _parity(bundle, reference, exam, threads=threads, emulated=emulated, audit=audit)
+    with examine(bundle, reference, full=full) as exam:
+        parity = _parity(bundle, reference, exam, threads=threads, audit=audit)
         entries = parity["runtimes"]
         if not parity["passed"]:
             raise ParityError(
@@ -76,26 +75,18 @@ def certify(
     return write_manifest(bundle.folder, replace(bundle.manifest, certificate=certificate))
 
 
-def compare(
-    bundle: Bundle,
-    reference: Generator,
-    *,
-    full: bool,
-    threads: int,
-    emulated: Generator | None = None,
-    audit: Audit = (),
-) -> dict[str, Any]:
+def compare(bundle: Bundle, reference: Generator, *, full: bool, threads: int) -> dict[str, Any]:
     """What parity.json would say of a bundle, be it good or bad; see `certify`. Nothing is written."""
-    with _examine(bundle, reference, full=full) as exam:
-        return _parity(bundle, reference, exam, threads=threads, emulated=emulated, audit=audit)
+    with examine(bundle, reference, full=full) as exam:
+        return _parity(bundle, reference, exam, threads=threads, audit=())
 
 
-def _parity(
-    bundle: Bundle, reference: Generator, exam: _Exam, *, threads: int, emulated: Generator | None, audit: Audit
-) -> dict[str, Any]:
+def _parity(bundle: Bundle, reference: Generator, exam: Exam, *, threads: int, audit: Audit) -> dict[str, Any]:
     entries = try_runtimes(bundle, exam.cases, exam.drawn, batches=exam.batches, threads=threads)
-    if emulated is not None:  # one by one: eager PyTorch has no batch sizes to tell apart, and emulating is slow
-        entries.append(try_one(bundle, _emulated(bundle, emulated), exam.cases, exam.drawn, batches=(1,)))
+    if bundle.manifest.precision != "fp32":  # which no runtime on a CPU may compute in
+        with emulated_backend(bundle, rounding(threads)) as backend:
+            emulated = entrant_of(bundle, backend, is_emulated=True)
+            entries.append(try_one(bundle, emulated, exam.cases, exam.drawn, batches=exam.batches))
     return {
         "format_version": 1,
         "run": exam.run,
@@ -109,19 +100,19 @@ def _parity(
 
 
 @contextmanager
-def _examine(bundle: Bundle, reference: Generator, *, full: bool) -> Iterator[_Exam]:
+def examine(bundle: Bundle, reference: Generator, *, full: bool) -> Iterator[Exam]:
     """Cases, and what the network draws of them, once; the pictures lie in a file, and are gone afterwards."""
     run: Run = "full" if full or bundle.config.img_resolution <= _SMALL else "quick"
     seeds, batches = _RUNS[run]
     most = bundle.manifest.max_batch or max(batches)
     cases = make_cases(bundle.config, range(seeds), random_noise=bool(bundle.noise_constants()))
     with tempfile.TemporaryDirectory(prefix="wplus-", ignore_cleanup_errors=True) as folder:
-        drawn = Stored(arrays=_draw_all(bundle, reference, cases, Path(folder)))
-        yield _Exam(run=run, cases=cases, batches=tuple(sorted({min(size, most) for size in batches})), drawn=drawn)
+        drawn = _draw_all(bundle, reference, cases, Path(folder))
+        yield Exam(run=run, cases=cases, batches=tuple(sorted({min(size, most) for size in batches})), drawn=drawn)
 
 
-def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) -> dict[str, NDArray[Any]]:
-    """ws and pictures of all cases; the latter mapped into memory, since they may be a gigabyte."""
+def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) -> Stored:
+    """ws and pictures of all cases; the latter mapped into memory from a folder, since they may be a gigabyte."""
     constants = bundle.noise_constants()
     port = list(bundle.manifest.graphs.values())[-1].outputs[0]
     sides = [int(side) for side in port.shape[1:]]
@@ -137,7 +128,7 @@ def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) 
     arrays: dict[str, NDArray[Any]] = {"picture": pictures}
     if every_ws:
         arrays["ws"] = np.concatenate(every_ws)
-    return arrays
+    return Stored(arrays=arrays)
 
 
 def _draw(bundle: Bundle, generator: Generator, cases: Cases, constants: dict[str, NDArray[np.float32]]) -> Drawn:
@@ -149,18 +140,6 @@ def _draw(bundle: Bundle, generator: Generator, cases: Cases, constants: dict[st
         return None, run(cases.z, c=cases.c, **how)
     ws = generator.map(cases.z, cases.c, cases.truncation_psi, cases.truncation_cutoff)
     return ws, run(ws, **how)
-
-
-def _emulated(bundle: Bundle, generator: Generator) -> Entrant:
-    constants = bundle.noise_constants()
-    return Entrant(
-        backend="torch",
-        device=generator.device,
-        precision="fast",
-        dtype=generator.dtype,
-        is_emulated=True,
-        draw=lambda cases: _draw(bundle, generator, cases, constants),
-    )
 
 
 def _graph(bundle: Bundle) -> dict[str, Any]:
@@ -176,7 +155,7 @@ def _graph(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _facts(bundle: Bundle, exam: _Exam) -> dict[str, Any]:
+def _facts(bundle: Bundle, exam: Exam) -> dict[str, Any]:
     """On what it was compared."""
     cases = exam.cases
     facts: dict[str, Any] = {"seeds": _values(cases.seed), "batches": list(exam.batches)}

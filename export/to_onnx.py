@@ -66,10 +66,12 @@ def trace(network: nn.Module, plan: Plan, options: ExportOptions, dtype: torch.d
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Writes a graph, its weights beside it where they are large, and has the file checked in full."""
+    weights = path.with_name(f"{path.name}.data")
+    weights.unlink(missing_ok=True)  # onnx would append to it
     if model.ByteSize() <= _MOST_BYTES:
         onnx.save(model, path)
     else:
-        onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
+        onnx.save(model, path, save_as_external_data=True, location=weights.name)
     onnx.checker.check_model(path, full_check=True)
 
 

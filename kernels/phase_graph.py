@@ -7,6 +7,7 @@ convolutions only, into which runtimes fuse the clamp, the leaky ReLU and the su
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -95,7 +96,7 @@ def _interleave(pictures: list[list[Tensor]]) -> Tensor:
     count, channels, height, width = x.shape
     shape = (count, channels // side**2, height * side, width * side)
     if torch.compiler.is_exporting():
-        attrs = {"blocksize": side, "mode": "DCR"}
+        attrs: dict[str, Any] = {"blocksize": side, "mode": "DCR"}
         y: Tensor = torch.onnx.ops.symbolic("DepthToSpace", (x,), attrs, dtype=x.dtype, shape=shape, version=13)
         return y
     return x.reshape(count, side, side, -1, height, width).permute(0, 3, 4, 1, 5, 2).reshape(shape)

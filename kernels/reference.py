@@ -153,7 +153,8 @@ def modulated_conv2d(
         up: 1 or 2; 2 is a transposed convolution followed by `resample_filter` with gain 4.
         resample_filter: `[fh, fw]`, needed when `up` is 2.
         demodulate: Whether to normalise every output channel.
-        squared_weight: `[out_channels, in_channels]`, the sum of weight^2 over the taps, if it is known already.
+        squared_weight: `[out_channels, in_channels]`, the sum of weight^2 over the taps, if it is known already; of a
+            float16 weight, that of what `normalized_for_half` gave, which the weight then is.
         noise: Broadcast to `[N, 1, H * up, W * up]`, strength included.
         bias: `[out_channels]`.
         act: `"linear"`, or `"lrelu"` with slope 0.2.
@@ -166,7 +167,8 @@ def modulated_conv2d(
     Source: Karras et al. 2020 (StyleGAN2), eq. 1 and 3; half-precision normalisation: Karras et al. 2020 (ADA).
     """
     if demodulate and x.dtype == torch.float16:
-        weight, styles, squared_weight = *_normalized_for_half(weight, styles), None
+        weight = normalized_for_half(weight) if squared_weight is None else weight
+        styles = styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)  # demodulation cancels it
     y = _scaled_conv(x, weight.to(x.dtype), styles.to(x.dtype), up, resample_filter)
     # A leaky ReLU lets a positive gain through, so that the gain is applied early, to what is small.
     scale = torch.full_like(styles[:1, :1], gain)
@@ -218,12 +220,11 @@ def _up_padding(taps: int, kernel: int) -> tuple[int, int]:
     return kernel // 2 + (taps + 1) // 2 - (kernel - 1), kernel // 2 + (taps - 2) // 2 - (kernel - 2)
 
 
-def _normalized_for_half(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and styles scaled so that no sum leaves float16's range; demodulation cancels both factors."""
+def normalized_for_half(weight: Tensor) -> Tensor:
+    """Each output channel of `[O, I, k, k]` scaled so that no sum leaves float16's range; demodulation cancels it."""
     weight = weight.float()
-    fan_in = weight[0].numel()
-    weight = weight * (fan_in**-0.5 / weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12))
-    return weight, styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
+    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return weight / (largest * math.sqrt(weight[0].numel()))
 
 
 def to_uint8(img: Tensor) -> Tensor:

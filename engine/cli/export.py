@@ -17,9 +17,9 @@ from wplus.manifest import GraphPrecision, NoiseVariant, OutputType
     type=click.Choice(get_args(GraphPrecision)),
     default="fp32",
     show_default=True,
-    help="Of the graph; fp16 and bf16 are not written yet.",
+    help="Of the feature maps in the graph, for GPUs; what goes in and comes out stays float32.",
 )
-@click.option("--opset", type=int, help="ONNX operator set.  [default: the lowest that serves, 18]")
+@click.option("--opset", type=int, help="ONNX operator set.  [default: the lowest that serves, 18; 22 for bf16]")
 @click.option(
     "--noise",
     type=click.Choice(get_args(NoiseVariant)),
@@ -62,6 +62,8 @@ def command(network: str, outdir: Path, **options: Any) -> None:
         check_capabilities(capabilities)  # before the minutes that all else takes
     bundle = export_bundle(read_checkpoint(network, sha256=sha256), outdir, chosen, threads=threads)
     show_entries(bundle.parity()["runtimes"])
+    if kept := bundle.manifest.float32_layers:
+        click.echo(f"In float32, as half precision would overflow or lose too much there: {', '.join(kept)}")
     for path in write_rtx_engines(bundle, capabilities) if capabilities else []:
         click.echo(f"Engine: {path}")
     click.echo(f"Bundle: {outdir}")

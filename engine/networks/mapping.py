@@ -1,6 +1,7 @@
 """What the StyleGANs share: the mapping network z -> w, truncation, and the frame of a generator with W."""
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +78,20 @@ def truncate(ws: Tensor, w_avg: Tensor, psi: Tensor, cutoff: Tensor) -> Tensor:
     return torch.where((slots < cutoff[:, None])[:, :, None], truncated, ws)
 
 
+class TypedLayer(nn.Module):
+    """A layer of a synthesis, which computes in a type of its own, whatever the layer before it gives."""
+
+    dtype: torch.dtype | None = None  # of feature maps; None: that of the input
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Readies the layer for inference with feature maps of `dtype`."""
+        self.dtype = dtype
+
+    def typed(self, x: Tensor) -> Tensor:
+        """x in the layer's type."""
+        return x if self.dtype is None else x.to(self.dtype)
+
+
 class StyleNetwork(nn.Module):
     """A generator with W: a mapping that holds `w_avg`, and a synthesis whose layers have `prepare`."""
 
@@ -86,11 +101,17 @@ class StyleNetwork(nn.Module):
         self.synthesis = synthesis
         self.mapping = mapping
 
-    def prepare(self, dtype: torch.dtype) -> None:
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Those that `prepare` can leave in float32."""
+        return tuple(name for name, layer in self.named_modules() if isinstance(layer, TypedLayer))
+
+    def prepare(self, dtype: torch.dtype, *, float32_layers: Collection[str] = ()) -> None:
         """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
-        for layer in self.synthesis.modules():
-            if callable(prepare := getattr(layer, "prepare", None)):
-                prepare(dtype)
+        for name in self.layer_names:
+            layer = self.get_submodule(name)
+            assert isinstance(layer, TypedLayer)
+            layer.prepare(torch.float32 if name in float32_layers else dtype)
 
     def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
         """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""

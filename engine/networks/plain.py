@@ -1,6 +1,6 @@
 """Plain convolutional generators: DCGAN."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -35,11 +35,15 @@ class DCGAN(nn.Module):
             if config.norms[i]:
                 self.add_module(f"norm{i}", BatchNorm(widths[i + 1], config.eps))
 
-    def prepare(self, dtype: torch.dtype) -> None:
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Those that `prepare` can leave in float32."""
+        return tuple(f"conv{i}" for i in range(self.num_layers))
+
+    def prepare(self, dtype: torch.dtype, *, float32_layers: Collection[str] = ()) -> None:
         """Readies the weights for inference in `dtype`."""
-        for i in range(self.num_layers):
-            conv = self.get_submodule(f"conv{i}")
-            conv.to(dtype)
+        for name in self.layer_names:
+            self.get_submodule(name).to(torch.float32 if name in float32_layers else dtype)
 
     def synthesize(
         self,
@@ -54,7 +58,8 @@ class DCGAN(nn.Module):
             z = torch.cat([z, self.embed(c) if self.config.embed_features else c], dim=1)
         x = z.to(dtype)[:, :, None, None]
         for i in range(self.num_layers):
-            x = self.get_submodule(f"conv{i}")(x)
+            conv = self.get_submodule(f"conv{i}")
+            x = conv(x.to(conv.get_parameter("weight").dtype))
             if self.config.norms[i]:
                 x = self.get_submodule(f"norm{i}")(x)
             if i < self.num_layers - 1:

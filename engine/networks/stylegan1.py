@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from wplus.config import StyleGAN1Config
 from wplus.kernels import bias_act
 from wplus.kernels.reference import overwritten
-from wplus.networks.mapping import FullyConnected, StyleNetwork, normalize_2nd_moment
+from wplus.networks.mapping import FullyConnected, StyleNetwork, TypedLayer, normalize_2nd_moment
 
 Noise = MappingType[str, Tensor]
 
@@ -48,7 +48,7 @@ class Mapping(nn.Module):
         return x
 
 
-class SynthesisLayer(nn.Module):
+class SynthesisLayer(TypedLayer):
     """3x3 convolution, noise, bias, leaky ReLU, AdaIN; layer 0 has no convolution."""
 
     def __init__(self, config: StyleGAN1Config, index: int) -> None:
@@ -69,6 +69,7 @@ class SynthesisLayer(nn.Module):
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Puts the weight as the convolution reads it, scaled, in the place of the stored one."""
+        super().prepare(dtype)
         if not self.is_first:
             kernel = self._kernel().to(dtype, memory_format=torch.channels_last)
             self.weight = nn.Parameter(kernel, requires_grad=False)
@@ -82,7 +83,7 @@ class SynthesisLayer(nn.Module):
             w: `[N, w_dim]`.
             noise: `[N, 1, H * up, W * up]`, or None for none.
         """
-        x = self._convolve(held.pop())
+        x = self._convolve(self.typed(held.pop()))
         x = self._add_bias(x)
         return self._finish(x, w, noise)
 
@@ -145,13 +146,14 @@ def adain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     exact = torch.promote_types(x.dtype, torch.float32)
     mean = x.mean(dim=(2, 3), keepdim=True, dtype=exact).to(x.dtype)
     centred = torch.sub(x, mean, out=overwritten(x, scale))
-    variance = centred.square().mean(dim=(2, 3), dtype=exact)
+    squares = (centred.to(exact) if x.dtype == torch.float16 else centred).square()  # 256 squared is too much for it
+    variance = squares.mean(dim=(2, 3), dtype=exact)
     scale = scale * (variance + _NORM_EPS).rsqrt()
     shift, scale = (values.to(x.dtype)[:, :, None, None] for values in (shift, scale))
     return torch.addcmul(shift, centred, scale, out=overwritten(centred, scale))
 
 
-class ToRGB(nn.Module):
+class ToRGB(TypedLayer):
     """1x1 convolution to picture channels."""
 
     def __init__(self, in_channels: int, img_channels: int) -> None:
@@ -162,6 +164,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x `[N, in_channels, H, W]` to float32 `[N, img_channels, H, W]`."""
+        x = self.typed(x)
         return F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype), self.bias.to(x.dtype)).float()
 
 

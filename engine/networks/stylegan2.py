@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wplus.config import StyleGAN2Config
-from wplus.kernels import modulated_conv2d, upfirdn2d
-from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork
+from wplus.kernels import modulated_conv2d, normalized_for_half, upfirdn2d
+from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork, TypedLayer
 
 Noise = MappingType[str, Tensor]
 
 
-class SynthesisLayer(nn.Module):
+class SynthesisLayer(TypedLayer):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; at twice the resolution if `up` is 2."""
 
     noise_const: Tensor
@@ -42,8 +42,10 @@ class SynthesisLayer(nn.Module):
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Lays the weight out as the convolution reads it, and stores what depends on it alone."""
-        self.squared_weight = self.weight.square().sum(dim=(2, 3))
-        weight = self.weight.transpose(0, 1) if self.up == 2 else self.weight
+        super().prepare(dtype)
+        weight = normalized_for_half(self.weight) if dtype == torch.float16 else self.weight
+        self.squared_weight = weight.square().sum(dim=(2, 3))
+        weight = weight.transpose(0, 1) if self.up == 2 else weight
         weight = weight.to(dtype, memory_format=torch.channels_last)
         self.weight.data = weight.transpose(0, 1) if self.up == 2 else weight
 
@@ -51,7 +53,7 @@ class SynthesisLayer(nn.Module):
         """x `[N, in_channels, H, W]` and w `[N, w_dim]` to `[N, out_channels, H * up, W * up]`."""
         own = self._noise(noise)
         return modulated_conv2d(
-            x,
+            self.typed(x),
             self.weight,
             self.affine(w),
             up=self.up,
@@ -70,7 +72,7 @@ class SynthesisLayer(nn.Module):
         return self.noise_const if noise is None else noise.get(self.noise_name)
 
 
-class ToRGB(nn.Module):
+class ToRGB(TypedLayer):
     """Modulated 1x1 convolution to picture channels, without demodulation."""
 
     def __init__(self, config: StyleGAN2Config, in_channels: int) -> None:
@@ -84,11 +86,13 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x `[N, in_channels, H, W]` to float32 `[N, img_channels, H, W]`."""
         styles = self.affine(w) * self.weight_gain
-        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias, clamp=self.conv_clamp)
+        y = modulated_conv2d(
+            self.typed(x), self.weight, styles, demodulate=False, bias=self.bias, clamp=self.conv_clamp
+        )
         return y.float()
 
 
-class Skip(nn.Module):
+class Skip(TypedLayer):
     """The residual branch of `resnet`: 1x1 convolution, up-sampled by 2."""
 
     resample_filter: Tensor
@@ -101,6 +105,7 @@ class Skip(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, in_channels, H, W]` to `[N, out_channels, 2 * H, 2 * W]`."""
+        x = self.typed(x)
         y = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype))
         return upfirdn2d(y, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wplus.config import StyleGAN3Config
 from wplus.config.stylegan3 import LayerPlan
 from wplus.kernels import alias_free_conv2d, filtered_lrelu, modulated_conv2d, normalized_weight
-from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork
+from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork, TypedLayer
 
 
 class SynthesisInput(nn.Module):
@@ -62,7 +62,7 @@ class SynthesisInput(nn.Module):
         return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
-class SynthesisLayer(nn.Module):
+class SynthesisLayer(TypedLayer):
     """Modulated convolution, bias, and a leaky ReLU at a higher sampling rate; in torgb, no filters and no ReLU."""
 
     magnitude_ema: Tensor
@@ -85,12 +85,14 @@ class SynthesisLayer(nn.Module):
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Lays the weight out as the convolution reads it, and stores what depends on it alone."""
+        super().prepare(dtype)
         if not self.plan.is_torgb:
             weight, self.squared_weight = normalized_weight(self.weight)
             self.weight.data = weight.to(dtype, memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x `[N, in_channels, in_size, in_size]` and w `[N, w_dim]` to `[N, out_channels, out_size, out_size]`."""
+        x = self.typed(x)
         styles, input_gain = self.affine(w), self.magnitude_ema.rsqrt()
         if self.plan.is_torgb:
             styles = styles * (input_gain / math.sqrt(self.plan.in_channels))

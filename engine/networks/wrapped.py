@@ -1,6 +1,6 @@
 """Somebody's own module behind the face that our networks have."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,11 @@ class WrappedModule(nn.Module):
         self.module = module
         self.form = form
 
-    def prepare(self, dtype: torch.dtype) -> None:
+    layer_names: tuple[str, ...] = ()  # it is converted as a whole
+
+    def prepare(self, dtype: torch.dtype, *, float32_layers: Collection[str] = ()) -> None:
         """Converts the module to `dtype`."""
+        assert not float32_layers
         self.module.to(dtype)
 
     def synthesize(

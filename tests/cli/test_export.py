@@ -49,14 +49,18 @@ def test_a_folder_that_exists_is_refused_and_kept(call: Call, network: Path, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_graphs_are_refused_with_what_to_do(
-    call: Call, network: Path, tmp_path: Path, precision: str
+def test_half_precision_graphs_are_proven_by_emulation_and_never_drawn_as_exact(
+    call: Call, network: Path, tmp_path: Path
 ) -> None:
-    refused = call("export", network, tmp_path / "bundle", f"--precision={precision}")
+    bundle = tmp_path / "bundle"
+    exported = call("export", network, bundle, "--precision=fp16")
+    assert exported.code == 0
+    assert "(emulated)" in exported.out
+    assert call("verify", bundle).code == 0
+    assert call("verify", bundle, "--against", network).code == 0
+    refused = call("sample", "--network", bundle, "--seeds=0", "--outdir", tmp_path / "out")
     assert refused.code == 1
-    assert "leave --precision=fp32" in refused.err
-    assert not (tmp_path / "bundle").exists()
+    assert "--precision=fp32" in refused.err
 
 
 def test_an_opset_that_does_not_serve_is_wrong_usage(call: Call, network: Path, tmp_path: Path) -> None:

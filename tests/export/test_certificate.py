@@ -274,15 +274,6 @@ def test_nothing_is_proven_where_no_runtime_is(
     ]
 
 
-def test_an_emulation_is_compared_and_says_so(bundle: Bundle, tiny: Generator, tiny_checkpoint: Checkpoint) -> None:
-    with Generator(tiny_checkpoint, device="cpu", precision="fast") as emulated:
-        parity = compare(bundle, tiny, full=False, threads=1, emulated=emulated, audit=[{"layer": "b4.conv1"}])
-    (entry,) = [entry for entry in parity["runtimes"] if entry["emulated"]]
-    assert (entry["backend"], entry["precision"], entry["passed"]) == ("torch", "fast", True)
-    assert entry["pictures"] == 64
-    assert parity["audit"] == [{"layer": "b4.conv1"}]
-
-
 @pytest.mark.parametrize(
     ("graph", "precision", "dtype", "proves"),
     [
