@@ -41,7 +41,7 @@ _COMPILED = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile finds what it compi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchOptions:
-    """What to measure. Everything left alone takes a quarter of an hour on two cores."""
+    """What to measure. Everything left alone takes half an hour on two cores."""
 
     network: str | None = None  # a case's name, what `wplus.load` takes, a bundle; None: the registered cases
     against: str | None = None  # the checkpoint that the bundle `network` was made from

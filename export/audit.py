@@ -79,7 +79,7 @@ def _audit(
     return bundle, [found[layer] for layer in _in_order(found, layers)]
 
 
-def layer_finder(layers: Sequence[str], model: onnx.ModelProto) -> Callable[[str], str | None]:
+def _layer_finder(layers: Sequence[str], model: onnx.ModelProto) -> Callable[[str], str | None]:
     """A function from a node's name to the layer that it belongs to; what stands between two belongs to the first."""
     owners: dict[str, str | None] = {}
     last: str | None = layers[0] if layers else None
@@ -95,7 +95,7 @@ def _too_large(bundle: Bundle, layers: Sequence[str], cases: Cases, threads: int
     found: dict[str, float] = {}
 
     def open_session(model: onnx.ModelProto, folder: Path) -> EmulatedSession:
-        return MeasuringSession(model, layer_finder(layers, model), found, folder, threads=threads)
+        return MeasuringSession(model, _layer_finder(layers, model), found, folder, threads=threads)
 
     with emulated_backend(bundle, open_session) as backend:
         draw = entrant_of(bundle, backend).draw

@@ -1,4 +1,6 @@
-"""Half-precision graphs on a CPU, which has no runtime for them: computed in float32, every stored number rounded.
+"""Half-precision graphs on a CPU: computed in float32, every stored number rounded.
+
+The runtimes of a CPU will not do: they round more than the graph says, or less.
 
 What is emulated is the graph that was written, node by node: operands and results in the half type, sums in float32. A
 GPU rounds no more often than that; where it fuses nodes it rounds less.
@@ -125,7 +127,7 @@ class EmulatedSession:
     """A graph in ONNX Runtime, computed as it stands: optimised, a pair of casts would be left out.
 
     Args:
-        model: What `emulated_graph` made.
+        model: A float32 graph, its roundings written out.
         folder: Where it may be written.
         threads: Of the CPU.
     """
