@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 
-.PHONY: demo test check bench
+.PHONY: demo test kernels-full check bench
 
 demo: .venv/.demo
 	@$(BIN)/wplus doctor
@@ -18,8 +18,14 @@ demo: .venv/.demo
 	  'Latent walk:  out/demo/walk.mp4' 'Bundle:       out/demo/bundle, its parity report parity.json' \
 	  'Benchmark:    out/demo/bench.csv'
 
+# Triton decides at its import whether kernels are interpreted or compiled: a process for each.
 test: .venv/.test .cache/wheels
 	$(BIN)/pytest
+	TRITON_INTERPRET=1 $(BIN)/pytest -m interp tests/kernels
+	$(BIN)/pytest -m aot tests/kernels
+
+kernels-full: .venv/.test
+	$(BIN)/pytest -m "aot or aot_full" tests/kernels
 
 check: .venv/.test
 	$(BIN)/ruff format --check .
