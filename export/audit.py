@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import onnx
 
 from wplus.bundle import Bundle
 from wplus.errors import ParityError
-from wplus.export.certificate import Exam, examine
+from wplus.export.certificate import Audit, Exam, try_emulated
 from wplus.export.emulation import (
     EmulatedSession,
     MeasuringSession,
@@ -21,9 +20,7 @@ from wplus.export.emulation import (
     rounding,
     with_one_layer_rounded,
 )
-from wplus.generator import Generator
-from wplus.trial_cases import Cases
-from wplus.trials import entrant_of, try_one
+from wplus.trials import Entry, entrant_of
 
 _log = logging.getLogger(__name__)
 
@@ -33,50 +30,40 @@ _ENOUGH_DB = 42.0  # 2 more than the certificate asks for, as other seeds may lo
 Write = Callable[[Sequence[str]], Bundle]  # a bundle whose given layers are float32
 
 
-def audit(
-    write: Write, reference: Generator, layers: Sequence[str], *, full: bool, threads: int
-) -> tuple[Bundle, list[dict[str, Any]]]:
-    """Writes a half-precision bundle with as few layers in float32 as it needs.
+def audit(bundle: Bundle, write: Write, exam: Exam, *, threads: int) -> tuple[Bundle, Audit]:
+    """Gives a half-precision bundle as few layers in float32 as it needs.
 
     Args:
-        write: Writes the bundle, once more at every call.
-        reference: The network in PyTorch, exact.
-        layers: Names of those that can be float32, in the order in which they run.
-        full: As of `certify`, whose cases these are.
+        bundle: With none.
+        write: Writes it anew, over what is there.
+        exam: That of the certificate.
         threads: CPU threads.
 
     Returns:
-        The bundle as it was written last, and for each layer in float32 its name, why, and the figure that says so.
+        The bundle as it was written last, and what was found of it.
     """
-    bundle = write(())
-    with examine(bundle, reference, full=full) as exam:
-        return _audit(write, bundle, exam, layers, threads=threads)
-
-
-def _audit(
-    write: Write, bundle: Bundle, exam: Exam, layers: Sequence[str], *, threads: int
-) -> tuple[Bundle, list[dict[str, Any]]]:
+    layers: Sequence[str] = exam.reference.network.layer_names
     found: dict[str, dict[str, Any]] = {}
-    while bundle.manifest.precision == "fp16":
-        largest = _too_large(bundle, layers, exam.cases, threads)
-        if not (new := [layer for layer in largest if layer not in found]):
-            break
-        for layer in new:
-            figure = float(f"{largest[layer]:.4g}") if np.isfinite(largest[layer]) else None
-            found[layer] = {"layer": layer, "reason": "overflow", "largest": figure}
-        bundle = write(_in_order(found, layers))
-    count = 0
     losses: list[tuple[str, float]] = []
-    while (reached := _psnr(bundle, exam, rounding(threads))) < _ENOUGH_DB and len(found) < len(layers):
-        rest = [layer for layer in layers if layer not in found]
-        losses = losses or _losses(write(layers), rest, exam, threads)
-        count = max(2 * count, _fewest(losses, reached))
-        for layer, psnr_db in losses[:count]:
-            found[layer] = {"layer": layer, "reason": "loss", "psnr_db": float(f"{psnr_db:.4g}")}
+    count = 0
+    while True:
+        emulated, largest = _try(bundle, layers, exam, threads)
+        if new := [layer for layer in largest if layer not in found]:
+            for layer in new:
+                figure = float(f"{largest[layer]:.4g}") if np.isfinite(largest[layer]) else None
+                found[layer] = {"layer": layer, "reason": "overflow", "largest": figure}
+        elif _is_enough(emulated) or len(found) == len(layers):
+            break
+        else:
+            rest = [layer for layer in layers if layer not in found]
+            losses = losses or _losses(write(layers), rest, exam, threads)
+            count = max(2 * count, _fewest(losses, _psnr(emulated)))
+            for layer, psnr_db in losses[:count]:
+                found.setdefault(layer, {"layer": layer, "reason": "loss", "psnr_db": float(f"{psnr_db:.4g}")})
         bundle = write(_in_order(found, layers))
     for entry in found.values():
         _log.info("%s stays in float32: %s", entry["layer"], entry["reason"])
-    return bundle, [found[layer] for layer in _in_order(found, layers)]
+    return bundle, Audit(layers=[found[layer] for layer in _in_order(found, layers)], emulated=emulated)
 
 
 def _layer_finder(layers: Sequence[str], model: onnx.ModelProto) -> Callable[[str], str | None]:
@@ -90,27 +77,43 @@ def _layer_finder(layers: Sequence[str], model: onnx.ModelProto) -> Callable[[st
     return owners.__getitem__
 
 
-def _too_large(bundle: Bundle, layers: Sequence[str], cases: Cases, threads: int) -> dict[str, float]:
-    """The largest magnitude of each layer that float16 may not hold; behind one that is not finite nothing is known."""
+def _try(bundle: Bundle, layers: Sequence[str], exam: Exam, threads: int) -> tuple[Entry, dict[str, float]]:
+    """The trial for the certificate, and the largest magnitude of each layer that float16 may not hold."""
+    if bundle.manifest.precision != "fp16":  # bfloat16 holds what float32 does
+        return try_emulated(bundle, exam, rounding(threads), batches=exam.batches), {}
     found: dict[str, float] = {}
-
-    def open_session(model: onnx.ModelProto, folder: Path) -> EmulatedSession:
-        return MeasuringSession(model, _layer_finder(layers, model), found, folder, threads=threads)
-
-    with emulated_backend(bundle, open_session) as backend:
-        draw = entrant_of(bundle, backend).draw
-        for row in range(len(cases)):
-            with suppress(ParityError):  # numbers that are not finite, which is what is looked for
-                draw(cases[[row]])
+    emulated = try_emulated(bundle, exam, _measuring(layers, found, threads, rounds=True), batches=exam.batches)
+    if not all(map(np.isfinite, found.values())):  # a layer took the ones behind it along
+        found = _unrounded(bundle, layers, exam, threads)
     finite = list(takewhile(lambda layer: np.isfinite(found[layer]), found))
-    first = [layer for layer in found if layer not in finite][:1]
-    return {layer: found[layer] for layer in (*finite, *first) if not found[layer] <= _MOST}
+    first = [layer for layer in found if layer not in finite][:1]  # nothing is known of those behind it
+    return emulated, {layer: found[layer] for layer in (*finite, *first) if not found[layer] <= _MOST}
 
 
-def _psnr(bundle: Bundle, exam: Exam, open_session: OpenSession) -> float:
+def _unrounded(bundle: Bundle, layers: Sequence[str], exam: Exam, threads: int) -> dict[str, float]:
+    """The largest magnitude of each layer where those before it hold theirs in float32."""
+    found: dict[str, float] = {}
+    with emulated_backend(bundle, _measuring(layers, found, threads, rounds=False)) as backend:
+        draw = entrant_of(bundle, backend).draw
+        for row in range(len(exam.cases)):
+            with suppress(ParityError):  # numbers that are not finite, which is what is looked for
+                draw(exam.cases[[row]])
+    return found
+
+
+def _measuring(layers: Sequence[str], found: dict[str, float], threads: int, *, rounds: bool) -> OpenSession:
+    return lambda model, folder: MeasuringSession(
+        model, _layer_finder(layers, model), found, folder, rounds=rounds, threads=threads
+    )
+
+
+def _is_enough(entry: Entry) -> bool:
+    """Whether all pictures were drawn, and well."""
+    return bool(entry["passed"]) and _psnr(entry) >= _ENOUGH_DB
+
+
+def _psnr(entry: Entry) -> float:
     """How far the worst picture is off, in dB."""
-    with emulated_backend(bundle, open_session) as backend:
-        entry = try_one(bundle, entrant_of(bundle, backend), exam.cases, exam.drawn, batches=(1,))
     return float(entry.get("psnr_worst", 0.0))  # not one picture, as numbers were not finite
 
 
@@ -126,7 +129,7 @@ def _losses(bundle: Bundle, layers: Sequence[str], exam: Exam, threads: int) -> 
             with_one_layer_rounded(model, layer, bundle.manifest.precision), folder, threads=threads
         )
 
-    found = {layer: _psnr(bundle, exam, only(layer)) for layer in layers}
+    found = {layer: _psnr(try_emulated(bundle, exam, only(layer), batches=(1,))) for layer in layers}
     return sorted(found.items(), key=lambda item: item[1])
 
 

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from wplus.bundle import NOISE, Bundle, new_bundle, write_manifest
 from wplus.checkpoints.checkpoint import Checkpoint
 from wplus.export.audit import audit
-from wplus.export.certificate import certify
+from wplus.export.certificate import certify, examine
 from wplus.export.naming import derived
 from wplus.export.options import ExportOptions
 from wplus.export.spec import plan_graphs
@@ -58,24 +58,14 @@ def export_bundle(
     with new_bundle(outdir) as folder:
         subject = subject_of(source, threads=threads)
         threads = threads or usable_cpus()
-        bundle, found = _write(subject, folder, options, threads)
+        write = partial(_write_graphs, subject, folder, options)
+        bundle, found = write(), None
         _log.info("Comparing the graphs with the network ...")
-        bundle = certify(bundle, subject.reference, full=options.full, threads=threads, audit=found)
+        with examine(bundle, subject.reference, full=options.full) as exam:
+            if options.precision != "fp32":
+                bundle, found = audit(bundle, write, exam, threads=threads)
+            bundle = certify(bundle, exam, threads=threads, audit=found)
     return Bundle(folder=outdir, manifest=bundle.manifest)
-
-
-def _write(subject: Subject, folder: Path, options: ExportOptions, threads: int) -> tuple[Bundle, list[dict[str, Any]]]:
-    """The bundle, still without a certificate, and what an audit of its layers found."""
-    if options.precision == "fp32":
-        return _write_graphs(subject, folder, options), []
-    layers = subject.build().layer_names
-    return audit(
-        lambda kept: _write_graphs(subject, folder, options, kept),
-        subject.reference,
-        layers,
-        full=options.full,
-        threads=threads,
-    )
 
 
 def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float32_layers: Sequence[str] = ()) -> Bundle:

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from wplus.bundle import PARITY, REFERENCE, Bundle, write_json, write_manifest
 from wplus.config import StyleConfig
 from wplus.errors import ParityError
-from wplus.export.emulation import emulated_backend, rounding
+from wplus.export.emulation import OpenSession, emulated_backend, rounding
 from wplus.generator import Generator
 from wplus.machine import versions
 from wplus.manifest import Certificate
 from wplus.reference import Drawn, Stored, save_reference
 from wplus.trial_cases import Cases, make_cases
-from wplus.trials import entrant_of, is_proof, noise_of, sentence, try_one, try_runtimes
+from wplus.trials import Entry, entrant_of, is_proof, noise_of, sentence, try_one, try_runtimes
 
-Audit = Sequence[dict[str, Any]]
 Run = Literal["quick", "full"]
 
 _RUNS: dict[Run, tuple[int, tuple[int, ...]]] = {"quick": (8, (1, 3)), "full": (32, (1, 3, 8))}  # seeds, batch sizes
@@ -33,44 +32,44 @@ _KEPT_SEEDS = 4  # in reference.npz
 class Exam:
     """What is drawn, and what the network made of it."""
 
+    reference: Generator  # the network in PyTorch, exact
     run: Run
     cases: Cases
     batches: tuple[int, ...]
     drawn: Stored
 
 
-def certify(
-    bundle: Bundle,
-    reference: Generator,
-    *,
-    full: bool,
-    threads: int,
-    audit: Audit = (),
-) -> Bundle:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What is known of a half-precision bundle since it was made."""
+
+    layers: Sequence[dict[str, Any]]  # in float32, in order: the name of each, why, and the figure that says so
+    emulated: Entry  # what `try_emulated` found of the bundle as it is
+
+
+def certify(bundle: Bundle, exam: Exam, *, threads: int, audit: Audit | None = None) -> Bundle:
     """Proves a bundle, and writes the proof into it: parity.json, reference.npz, and the manifest's line.
 
     Args:
         bundle: Its graphs and its manifest are written.
-        reference: The network in PyTorch, exact.
-        full: 32 seeds in batches of 1, 3 and 8, not 8 in batches of 1 and 3; always so for networks up to 128 px.
+        exam: As `examine` prepares it.
         threads: CPU threads of the runtimes.
-        audit: Which layers stayed in float32, and why.
+        audit: Of this very bundle, where there was one; its emulation is not run again then.
 
     Raises:
         ParityError: no runtime draws what the network draws.
     """
-    with examine(bundle, reference, full=full) as exam:
-        parity = _parity(bundle, reference, exam, threads=threads, audit=audit)
-        entries = parity["runtimes"]
-        if not parity["passed"]:
-            raise ParityError(
-                f"The graphs draw other pictures than {reference.name}, or none that prove they do not: "
-                f"{'; '.join(map(sentence, entries)) or 'no runtime is installed'}."
-            )
-        write_json(bundle.folder / PARITY, parity)
-        rows = np.flatnonzero(exam.cases.seed < _KEPT_SEEDS).tolist()
-        kept = ((exam.drawn.ws(row), exam.drawn.arrays["picture"][row]) for row in rows)
-        save_reference(bundle.folder / REFERENCE, bundle, exam.cases[rows], kept)
+    parity = _parity(bundle, exam, threads=threads, audit=audit)
+    entries = parity["runtimes"]
+    if not parity["passed"]:
+        raise ParityError(
+            f"The graphs draw other pictures than {exam.reference.name}, or none that prove they do not: "
+            f"{'; '.join(map(sentence, entries)) or 'no runtime is installed'}."
+        )
+    write_json(bundle.folder / PARITY, parity)
+    rows = np.flatnonzero(exam.cases.seed < _KEPT_SEEDS).tolist()
+    kept = ((exam.drawn.ws(row), exam.drawn.arrays["picture"][row]) for row in rows)
+    save_reference(bundle.folder / REFERENCE, bundle, exam.cases[rows], kept)
     certificate = Certificate(run=exam.run, passed=True, summary="\n".join(map(sentence, entries)))
     return write_manifest(bundle.folder, replace(bundle.manifest, certificate=certificate))
 
@@ -78,37 +77,55 @@ def certify(
 def compare(bundle: Bundle, reference: Generator, *, full: bool, threads: int) -> dict[str, Any]:
     """What parity.json would say of a bundle, be it good or bad; see `certify`. Nothing is written."""
     with examine(bundle, reference, full=full) as exam:
-        return _parity(bundle, reference, exam, threads=threads, audit=())
+        return _parity(bundle, exam, threads=threads, audit=None)
 
 
-def _parity(bundle: Bundle, reference: Generator, exam: Exam, *, threads: int, audit: Audit) -> dict[str, Any]:
+def try_emulated(bundle: Bundle, exam: Exam, open_session: OpenSession, *, batches: Sequence[int]) -> Entry:
+    """What a half-precision bundle draws where it is computed as its graphs say."""
+    with emulated_backend(bundle, open_session) as backend:
+        emulated = entrant_of(bundle, backend, is_emulated=True)
+        return try_one(bundle, emulated, exam.cases, exam.drawn, batches=batches)
+
+
+def _parity(bundle: Bundle, exam: Exam, *, threads: int, audit: Audit | None) -> dict[str, Any]:
     entries = try_runtimes(bundle, exam.cases, exam.drawn, batches=exam.batches, threads=threads)
-    if bundle.manifest.precision != "fp32":  # which no runtime on a CPU may compute in
-        with emulated_backend(bundle, rounding(threads)) as backend:
-            emulated = entrant_of(bundle, backend, is_emulated=True)
-            entries.append(try_one(bundle, emulated, exam.cases, exam.drawn, batches=exam.batches))
+    if audit is not None:
+        entries.append(audit.emulated)
+    elif bundle.manifest.precision != "fp32":  # which no runtime on a CPU may compute in
+        entries.append(try_emulated(bundle, exam, rounding(threads), batches=exam.batches))
     return {
         "format_version": 1,
         "run": exam.run,
         "passed": any(is_proof(bundle, entry) for entry in entries),
-        "reference": {"implementation": "wplus, PyTorch, float32", "device": reference.device, **versions("torch")},
+        "reference": {
+            "implementation": "wplus, PyTorch, float32",
+            "device": exam.reference.device,
+            **versions("torch"),
+        },
         "graph": _graph(bundle),
         "cases": _facts(bundle, exam),
         "runtimes": entries,
-        "audit": list(audit),
+        "audit": list(audit.layers) if audit else [],
     }
 
 
 @contextmanager
 def examine(bundle: Bundle, reference: Generator, *, full: bool) -> Iterator[Exam]:
-    """Cases, and what the network draws of them, once; the pictures lie in a file, and are gone afterwards."""
+    """Cases, and what the network draws of them, once; the pictures lie in a file, and are gone afterwards.
+
+    Args:
+        bundle: Any of the network with these inputs and this output, whatever type its layers are in.
+        reference: The network in PyTorch, exact.
+        full: 32 seeds in batches of 1, 3 and 8, not 8 in batches of 1 and 3; always so for networks up to 128 px.
+    """
     run: Run = "full" if full or bundle.config.img_resolution <= _SMALL else "quick"
     seeds, batches = _RUNS[run]
     most = bundle.manifest.max_batch or max(batches)
     cases = make_cases(bundle.config, range(seeds), random_noise=bool(bundle.noise_constants()))
     with tempfile.TemporaryDirectory(prefix="wplus-", ignore_cleanup_errors=True) as folder:
         drawn = _draw_all(bundle, reference, cases, Path(folder))
-        yield Exam(run=run, cases=cases, batches=tuple(sorted({min(size, most) for size in batches})), drawn=drawn)
+        batches = tuple(sorted({min(size, most) for size in batches}))
+        yield Exam(reference=reference, run=run, cases=cases, batches=batches, drawn=drawn)
 
 
 def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) -> Stored:

@@ -24,6 +24,8 @@ from wplus.export.to_onnx import save
 from wplus.manifest import GraphPrecision
 from wplus.trials import GRAPH_DTYPES
 
+_UNROUNDED = "/float32"  # behind the name of a result
+_EXTREMES = {"largest": "Max", "smallest": "Min"}  # what a result is called, and the operator
 _HALF = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 _MOVING = {
     "Concat",
@@ -85,7 +87,7 @@ def _emulated_node(node: onnx.NodeProto, half: dict[str, int], rounds: bool) -> 
 
 def _with_rounding(node: onnx.NodeProto, kind: int) -> Iterator[onnx.NodeProto]:
     result = node.output[0]
-    node.output[0] = f"{result}/float32"
+    node.output[0] = result + _UNROUNDED
     yield node
     yield from _rounding(node.output[0], result, kind)
 
@@ -126,6 +128,8 @@ def with_one_layer_rounded(model: onnx.ModelProto, layer: str, precision: GraphP
 class EmulatedSession:
     """A graph in ONNX Runtime, computed as it stands: optimised, a pair of casts would be left out.
 
+    Nodes run in the order in which they are written, so that what is measured need not be kept until the end.
+
     Args:
         model: A float32 graph, its roundings written out.
         folder: Where it may be written.
@@ -136,6 +140,8 @@ class EmulatedSession:
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+        options.enable_mem_pattern = False  # it takes a second copy of the memory, and no time is won
         options.intra_op_num_threads, options.log_severity_level = threads, 3
         save(model, path := folder / "emulated.onnx")
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -151,13 +157,14 @@ class EmulatedSession:
 
 
 class MeasuringSession(EmulatedSession):
-    """A half-precision graph, unrounded, which notes the largest magnitude inside each layer.
+    """A half-precision graph which notes the largest magnitude inside each layer, as it is before it is rounded.
 
     Args:
         model: As `trace` makes it.
         layer_of: The layer that a node belongs to, by its name.
         found: Where the largest of all runs goes, by layer.
         folder: Where the graph may be written.
+        rounds: As of `emulated_graph`.
         threads: Of the CPU.
     """
 
@@ -168,17 +175,18 @@ class MeasuringSession(EmulatedSession):
         found: dict[str, float],
         folder: Path,
         *,
+        rounds: bool,
         threads: int,
     ) -> None:
-        measured, self._layers = _with_largest(model, layer_of)
+        measured, self._layers = _with_extremes(model, layer_of, rounds)
         self._found = found
         super().__init__(measured, folder, threads=threads)
 
     def run(self, feeds: Feeds) -> NDArray[Any]:
         """See `Session.run`."""
-        result, *largest = self._session.run(None, dict(feeds))
-        for layer, value in zip(self._layers, largest, strict=True):
-            self._found[layer] = float(np.maximum(value, self._found.get(layer, 0.0)))  # NaN stays
+        result, *extremes = self._session.run(None, dict(feeds))
+        for layer, most, least in zip(self._layers, extremes[::2], extremes[1::2], strict=True):
+            self._found[layer] = float(np.max(np.abs([most, least, self._found.get(layer, 0.0)])))  # NaN stays
         output: NDArray[Any] = result
         return output
 
@@ -204,22 +212,27 @@ def rounding(threads: int) -> OpenSession:
     return lambda model, folder: EmulatedSession(emulated_graph(model), folder, threads=threads)
 
 
-def _with_largest(model: onnx.ModelProto, layer_of: Callable[[str], str | None]) -> tuple[onnx.ModelProto, list[str]]:
-    """The graph, unrounded, with the largest magnitude inside each layer as one more output, and those layers."""
+def _with_extremes(
+    model: onnx.ModelProto, layer_of: Callable[[str], str | None], rounds: bool
+) -> tuple[onnx.ModelProto, list[str]]:
+    """The graph with the largest and the smallest number inside each layer as two more outputs, and those layers."""
     half = {value.name for value in model.graph.value_info if value.type.tensor_type.elem_type in _HALF.values()}
+    to_measure = {node.output[0]: layer_of(node.name) for node in model.graph.node if node.output[0] in half}
+    measured = emulated_graph(model, rounds=rounds)
+    nodes: list[onnx.NodeProto] = []
     found: dict[str, list[str]] = {}
-    measuring = []
-    for node in model.graph.node:
-        layer = layer_of(node.name)
-        if layer is None or node.output[0] not in half:
-            continue
-        name = f"{node.output[0]}/largest"
-        measuring.append(helper.make_node("Abs", [node.output[0]], [f"{name}/abs"]))
-        measuring.append(helper.make_node("ReduceMax", [f"{name}/abs"], [name], keepdims=0))
-        found.setdefault(layer, []).append(name)
-    measured = emulated_graph(model, rounds=False)
-    measured.graph.node.extend(measuring)
-    for layer, names in found.items():
-        measured.graph.node.append(helper.make_node("Max", names, [f"{layer}/largest"]))
-        measured.graph.output.append(helper.make_tensor_value_info(f"{layer}/largest", TensorProto.FLOAT, []))
+    for node in measured.graph.node:
+        nodes.append(node)
+        value = node.output[0]
+        layer = to_measure.pop(value.removesuffix(_UNROUNDED), None)  # once: the rounded one follows
+        if layer is not None:
+            for end, operator in _EXTREMES.items():
+                nodes.append(helper.make_node(f"Reduce{operator}", [value], [f"{value}/{end}"], keepdims=0))
+            found.setdefault(layer, []).append(value)
+    for layer, values in found.items():
+        for end, operator in _EXTREMES.items():
+            nodes.append(helper.make_node(operator, [f"{value}/{end}" for value in values], [f"{layer}/{end}"]))
+            measured.graph.output.append(helper.make_tensor_value_info(f"{layer}/{end}", TensorProto.FLOAT, []))
+    del measured.graph.node[:]
+    measured.graph.node.extend(nodes)
     return measured, list(found)

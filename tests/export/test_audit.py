@@ -1,5 +1,6 @@
 """Half-precision bundles: proven by emulation, with those layers in float32 that need it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from wplus.config import StyleGAN3Config
 from wplus.errors import ParityError
 from wplus.export import ExportOptions, export_bundle
 from wplus.export.audit import _fewest
+from wplus.export.certificate import compare
+from wplus.generator import Generator
 
 
 def _stylegan3(*, is_rotating: bool) -> Checkpoint:
@@ -86,6 +89,32 @@ def test_a_layer_that_would_overflow_stays_in_float32(tiny_checkpoint: Checkpoin
     first = bundle.parity()["audit"][0]
     assert (first["layer"], first["reason"]) == ("synthesis.b16.conv1", "overflow")
     assert first["largest"] is None  # a bias that float16 cannot even hold
+
+
+def test_layers_that_overflow_one_behind_the_other_are_found_at_once(
+    tiny_checkpoint: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(tiny_checkpoint.config, conv_clamp=None)  # type: ignore[type-var]
+    loud = replace(tiny_checkpoint, config=config, tensors=dict(tiny_checkpoint.tensors))
+    for layer in ("b8.conv1", "b16.conv0"):
+        loud.tensors[f"synthesis.{layer}.bias"] = loud.tensors[f"synthesis.{layer}.bias"] + np.float32(3.5e4)
+    with caplog.at_level(logging.INFO, "wplus"):
+        bundle = export_bundle(loud, tmp_path / "bundle", ExportOptions(precision="fp16"), threads=1)
+    records = {record["layer"]: record for record in bundle.parity()["audit"]}
+    for layer in ("synthesis.b8.conv1", "synthesis.b16.conv0"):
+        assert records[layer]["reason"] == "overflow"
+        assert records[layer]["largest"] > 4e4
+    assert records["synthesis.b16.torgb"]["largest"] > 65504  # where all are rounded, infinities come before it
+    assert caplog.text.count("Writing synthesis.onnx") == 2
+
+
+def test_the_trial_of_the_audit_is_that_of_the_certificate(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """It is not run twice; where it is, as `wplus verify --against` does, nothing else comes out."""
+    bundle = export_bundle(tiny_checkpoint, tmp_path / "bundle", ExportOptions(precision="fp16"), threads=1)
+    with Generator(tiny_checkpoint, device="cpu") as reference:
+        again = compare(bundle, reference, full=False, threads=1)
+    assert again["runtimes"] == bundle.parity()["runtimes"]
+    assert again["cases"] == bundle.parity()["cases"]
 
 
 def test_layers_that_lose_too_much_stay_in_float32(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Half-precision graphs computed in float32: every stored number is rounded, sums are not."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,19 +79,20 @@ def test_what_float16_cannot_hold_becomes_infinite(tmp_path: Path) -> None:
     np.testing.assert_array_equal(_run(emulated_graph(model), tmp_path, torch.tensor([255.0, 257.0])), [65024, np.inf])
 
 
-def test_the_largest_magnitude_of_each_layer_is_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [False, True])
+def test_the_largest_magnitude_of_each_layer_is_noted_before_it_is_rounded(tmp_path: Path, rounds: bool) -> None:
     nodes = [
         helper.make_node("Mul", ["h", "h"], ["m"], name="a/Mul"),
-        helper.make_node("Neg", ["m"], ["n"], name="a/Neg"),
+        helper.make_node("Neg", ["m"], ["n"], name="b/Neg"),
         helper.make_node("Sqrt", ["m"], ["r"], name="b/Sqrt"),
     ]
     model = _model(nodes, {"h": [2], "m": [2], "n": [2], "r": [2]}, {}, TensorProto.FLOAT16)
     found: dict[str, float] = {}
-    layer_of: Callable[[str], str | None] = {"a/Mul": "a", "a/Neg": "a", "b/Sqrt": "b"}.get
-    session = MeasuringSession(model, layer_of, found, tmp_path, threads=1)
+    layer_of: Callable[[str], str | None] = {"a/Mul": "a", "b/Neg": "b", "b/Sqrt": "b"}.get
+    session = MeasuringSession(model, layer_of, found, tmp_path, rounds=rounds, threads=1)
     for values in ([3, 4], [1000, -2], [1, 1]):
         session.run({"x": np.array(values, np.float32)})
-    assert found == {"a": 1e6, "b": 1000}
+    assert found == {"a": 1e6, "b": math.inf if rounds else 1e6}
 
 
 def test_the_graph_itself_stays_as_it_was() -> None:
