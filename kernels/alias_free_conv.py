@@ -18,34 +18,22 @@ def alias_free_conv2d(
     input_gain: Tensor | None = None,
     bias: Tensor | None = None,
 ) -> Tensor:
-    """Demodulated convolution over every place where the kernel touches the picture, in the constant-weight form.
-
-    y = input_gain * dcoefs * conv(x * styles, weight) + bias, with dcoefs = rsqrt(sum((weight * styles)^2)), so that
-    neither the weight's scale nor that of a sample's styles matters. Both are brought to unit size first, which keeps
-    sums inside float16's range. NVIDIA scales the styles over the batch; here, no sample knows of another.
-
-    Args:
-        x: `[N, in_channels, H, W]`.
-        weight: `[out_channels, in_channels, k, k]`, k odd.
-        styles: `[N, in_channels]`, float32.
-        squared_weight: What `normalized_weight` returned along with `weight`, if that is where it comes from.
-        input_gain: A single number, float32.
-        bias: `[out_channels]`.
-
-    Returns:
-        `[N, out_channels, H + k - 1, W + k - 1]` in x's type.
-
-    Source: Karras et al. 2021 (StyleGAN3), section 3.2 and appendix C; Karras et al. 2020 (StyleGAN2), eq. 1 and 3.
-    """
-    if squared_weight is None:
-        weight, squared_weight = normalized_weight(weight)
-    styles = styles * (styles.square().mean(dim=1, keepdim=True) + _EPS).rsqrt()
-    scale = (styles.square() @ squared_weight.T + _EPS).rsqrt()  # [NO]
-    if input_gain is not None:
-        scale = scale * input_gain
+    """StyleGAN3's convolution in plain PyTorch; see `wplus.kernels.alias_free_conv2d`."""
+    weight, styles, scale = alias_free_modulation(weight, styles, squared_weight=squared_weight, input_gain=input_gain)
     y = F.conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=weight.shape[2] - 1)
     shift = y.new_zeros(()) if bias is None else bias.to(y.dtype)[:, None, None]
     return torch.addcmul(shift, y, scale.to(y.dtype)[:, :, None, None], out=overwritten(y, scale, shift))
+
+
+def alias_free_modulation(
+    weight: Tensor, styles: Tensor, *, squared_weight: Tensor | None, input_gain: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The weight and styles of unit size with which one convolves, and input_gain * dcoefs `[N, out_channels]`."""
+    if squared_weight is None:
+        weight, squared_weight = normalized_weight(weight)
+    styles = styles * (styles.square().mean(dim=1, keepdim=True) + _EPS).rsqrt()
+    scale = (styles.square() @ squared_weight.T + _EPS).rsqrt()
+    return weight, styles, scale if input_gain is None else scale * input_gain
 
 
 def normalized_weight(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Activation = Literal["linear", "lrelu"]
+Interp = Literal["linear", "slerp", "catmull-rom", "spline"]
 
 LRELU_SLOPE = 0.2
 _DEMODULATION_EPS = 1e-8
@@ -27,22 +28,7 @@ def upfirdn2d(
     flip_filter: bool = False,
     gain: float = 1.0,
 ) -> Tensor:
-    """Up-samples by zero insertion, pads, filters and down-samples; never multiplies by an inserted zero.
-
-    Args:
-        x: `[N, C, H, W]`.
-        f: FIR filter `[fh, fw]`, or `[taps]` for a separable one.
-        up: Integer factor.
-        down: Integer factor.
-        padding: Pixels added to the up-sampled picture on the left, right, top and bottom; negative ones crop.
-        flip_filter: False convolves, True correlates.
-        gain: Factor on the result.
-
-    Returns:
-        `[N, C, (H * up + top + bottom - fh) // down + 1, (W * up + left + right - fw) // down + 1]`.
-
-    Source: Karras et al. 2020 (StyleGAN2), appendix B.
-    """
+    """Up-samples by zero insertion, pads, filters and down-samples; see `wplus.kernels.upfirdn2d`."""
     if f.ndim == 1:
         f = f.outer(f)
     kernel = f.to(x.dtype) * gain
@@ -117,10 +103,7 @@ def filtered_lrelu(
     slope: float = LRELU_SLOPE,
     clamp: float | None = None,
 ) -> Tensor:
-    """Bias, up-sampling, leaky ReLU, gain, clamp, down-sampling: the plain twin of `kernels/filtered_lrelu.py`.
-
-    Source: Karras et al. 2021 (StyleGAN3), section 3.2.
-    """
+    """Bias, up-sampling, leaky ReLU, gain, clamp, down-sampling; see `wplus.kernels.filtered_lrelu`."""
     x = upfirdn2d(bias_act(x, b), fu, up=up, padding=padding, gain=up**2)
     x = bias_act(F.leaky_relu(x, slope), gain=gain, clamp=clamp)
     return upfirdn2d(x, fd, down=down)
@@ -140,42 +123,17 @@ def modulated_conv2d(
     act: Activation = "linear",
     gain: float = 1.0,
     clamp: float | None = None,
+    x_is_scaled: bool = False,
+    next_styles: Tensor | None = None,
 ) -> Tensor:
-    """StyleGAN2's convolution with everything that follows it, in the constant-weight form.
-
-    y = clamp(gain * act(dcoefs * up(conv(x * styles, weight)) + noise + bias)): the input is scaled by the styles, one
-    convolution serves the whole batch, the output is scaled by dcoefs = rsqrt(sum((weight * styles)^2) + 1e-8).
-
-    Args:
-        x: `[N, in_channels, H, W]`.
-        weight: `[out_channels, in_channels, k, k]`, k odd.
-        styles: `[N, in_channels]`, float32.
-        up: 1 or 2; 2 is a transposed convolution followed by `resample_filter` with gain 4.
-        resample_filter: `[fh, fw]`, needed when `up` is 2.
-        demodulate: Whether to normalise every output channel.
-        squared_weight: `[out_channels, in_channels]`, the sum of weight^2 over the taps, if it is known already; of a
-            float16 weight, that of what `normalized_for_half` gave, which the weight then is.
-        noise: Broadcast to `[N, 1, H * up, W * up]`, strength included.
-        bias: `[out_channels]`.
-        act: `"linear"`, or `"lrelu"` with slope 0.2.
-        gain: Positive factor on the activation.
-        clamp: The result is clamped to +-clamp.
-
-    Returns:
-        `[N, out_channels, H * up, W * up]` in x's type.
-
-    Source: Karras et al. 2020 (StyleGAN2), eq. 1 and 3; half-precision normalisation: Karras et al. 2020 (ADA).
-    """
-    if demodulate and x.dtype == torch.float16:
-        weight = normalized_for_half(weight) if squared_weight is None else weight
-        styles = styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)  # demodulation cancels it
-    y = _scaled_conv(x, weight.to(x.dtype), styles.to(x.dtype), up, resample_filter)
+    """StyleGAN2's convolution with everything that follows it; see `wplus.kernels.modulated_conv2d`."""
+    weight, styles, scale = modulation(
+        weight, styles, dtype=x.dtype, demodulate=demodulate, squared_weight=squared_weight
+    )
+    own_styles = None if x_is_scaled else styles.to(x.dtype)
+    y = _scaled_conv(x, weight.to(x.dtype), own_styles, up, resample_filter)
     # A leaky ReLU lets a positive gain through, so that the gain is applied early, to what is small.
-    scale = torch.full_like(styles[:1, :1], gain)
-    if demodulate:
-        if squared_weight is None:
-            squared_weight = weight.float().square().sum(dim=(2, 3))
-        scale = (styles.square() @ squared_weight.T + _DEMODULATION_EPS).rsqrt() * gain  # [NO]
+    scale = (torch.ones_like(styles[:1, :1]) if scale is None else scale) * gain
     scale = scale.to(y.dtype)[:, :, None, None]
     if noise is not None:
         shift = (noise * gain).to(y.dtype)
@@ -186,7 +144,61 @@ def modulated_conv2d(
         y.add_((bias * gain).to(x.dtype)[:, None, None])
     if act == "lrelu":
         y = F.leaky_relu_(y, LRELU_SLOPE)
-    return y if clamp is None else y.clamp(-clamp, clamp)
+    if clamp is not None:
+        y = y.clamp(-clamp, clamp)
+    return y if next_styles is None else y * scaling_styles(next_styles, y.dtype).to(y.dtype)[:, :, None, None]
+
+
+def modulation(
+    weight: Tensor, styles: Tensor, *, dtype: torch.dtype, demodulate: bool, squared_weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The weight, the styles and dcoefs `[N, out_channels]` (None without demodulation) with which one convolves.
+
+    In float16, demodulated weights and styles are first brought to a size at which no sum overflows.
+    """
+    if not demodulate:
+        return weight, styles, None
+    if dtype == torch.float16 and squared_weight is None:
+        weight = normalized_for_half(weight)
+    styles = scaling_styles(styles, dtype)
+    if squared_weight is None:
+        squared_weight = _single(weight).square().sum(dim=(2, 3))
+    return weight, styles, (styles.square() @ squared_weight.T + _DEMODULATION_EPS).rsqrt()
+
+
+def scaling_styles(styles: Tensor, dtype: torch.dtype) -> Tensor:
+    """The styles by which a demodulated convolution scales x: in float16, at most 1; demodulation cancels that."""
+    return styles / styles.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) if dtype == torch.float16 else styles
+
+
+def _single(x: Tensor) -> Tensor:
+    """x in float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def torgb(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor,
+    img: Tensor | None = None,
+    *,
+    resample_filter: Tensor | None = None,
+    clamp: float | None = None,
+) -> Tensor:
+    """Modulated 1x1 convolution to picture channels, added to the running picture; see `wplus.kernels.torgb`."""
+    if img is not None:
+        assert resample_filter is not None
+        img = upfirdn2d(img, resample_filter, up=2, padding=up_padding(resample_filter), gain=4.0)
+    y = modulated_conv2d(x, weight, styles, demodulate=False, bias=bias, clamp=clamp)
+    y = _single(y)
+    return y if img is None else img + y
+
+
+def up_padding(f: Tensor) -> tuple[int, int, int, int]:
+    """Margins with which a filter `[fh, fw]`, centred, gives twice a picture's size."""
+    rows, columns = (((taps + 1) // 2, (taps - 2) // 2) for taps in f.shape)
+    return (*columns, *rows)
 
 
 def overwritten(y: Tensor, *others: Tensor) -> Tensor | None:
@@ -198,35 +210,138 @@ def overwritten(y: Tensor, *others: Tensor) -> Tensor | None:
     return None if needs_grad or torch.compiler.is_compiling() else y
 
 
-def _scaled_conv(x: Tensor, weight: Tensor, styles: Tensor, up: int, resample_filter: Tensor | None) -> Tensor:
+def _scaled_conv(x: Tensor, weight: Tensor, styles: Tensor | None, up: int, resample_filter: Tensor | None) -> Tensor:
     """conv(x * styles, weight), up-sampled by `up`."""
-    if weight.shape[2] == 1 and up == 1 and weight.shape[0] < weight.shape[1]:
+    if styles is not None and weight.shape[2] == 1 and up == 1 and weight.shape[0] < weight.shape[1]:
         # Few output channels: a product with scaled weights reads x once and writes no scaled copy of it.
         scaled = weight[:, :, 0, 0] * styles[:, None, :]  # [NOI]
         y = x.permute(0, 2, 3, 1) @ scaled.transpose(1, 2)[:, None]  # [NHWO]
         return y.permute(0, 3, 1, 2)
-    x = x * styles[:, :, None, None]
+    if styles is not None:
+        x = x * styles[:, :, None, None]
     if up == 1:
         return F.conv2d(x, weight, padding=weight.shape[2] // 2)
-    if resample_filter is None:
-        raise ValueError("up is 2, which needs a resample_filter; none was given")
+    assert resample_filter is not None
     y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-    rows, columns = (_up_padding(taps, weight.shape[2]) for taps in resample_filter.shape)
-    return upfirdn2d(y, resample_filter, padding=(*columns, *rows), gain=4.0)
+    return upfirdn2d(y, resample_filter, padding=conv_up_padding(resample_filter, weight.shape[2]), gain=4.0)
 
 
-def _up_padding(taps: int, kernel: int) -> tuple[int, int]:
-    """Margins before and after, so that filter and kernel, both centred, give twice the input's size."""
-    return kernel // 2 + (taps + 1) // 2 - (kernel - 1), kernel // 2 + (taps - 2) // 2 - (kernel - 2)
+def conv_up_padding(f: Tensor, kernel: int) -> tuple[int, int, int, int]:
+    """Margins of the filter after a transposed convolution, so that both, centred, give twice the input's size."""
+    rows, columns = (
+        (kernel // 2 + (taps + 1) // 2 - (kernel - 1), kernel // 2 + (taps - 2) // 2 - (kernel - 2)) for taps in f.shape
+    )
+    return (*columns, *rows)
 
 
 def normalized_for_half(weight: Tensor) -> Tensor:
     """Each output channel of `[O, I, k, k]` scaled so that no sum leaves float16's range; demodulation cancels it."""
-    weight = weight.float()
+    weight = _single(weight)
     largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
     return weight / (largest * math.sqrt(weight[0].numel()))
 
 
-def to_uint8(img: Tensor) -> Tensor:
-    """Pixels of a picture in [-1, 1]: `[N, C, H, W]` to uint8 `[N, H, W, C]`, rounded down after x * 127.5 + 128."""
-    return (img.float() * 127.5 + 128).clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+def to_uint8(img: Tensor, *, columns: int | None = None) -> Tensor:
+    """Pictures in [-1, 1] as bytes; see `wplus.kernels.to_uint8`."""
+    pixels = (img.float() * 127.5 + 128).clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    if columns is None:
+        return pixels.contiguous()
+    count, height, width, channels = pixels.shape
+    rows = -(-count // columns)
+    pixels = F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, rows * columns - count))
+    grid = pixels.reshape(rows, columns, height, width, channels).transpose(1, 2)
+    return grid.reshape(rows * height, columns * width, channels).contiguous()
+
+
+def latent_path(
+    keyframes: Tensor,
+    times: Tensor,
+    *,
+    interp: Interp = "linear",
+    loop: bool = False,
+    w_avg: Tensor | None = None,
+    truncation_psi: Tensor | None = None,
+    mix: Tensor | None = None,
+    mix_mask: Tensor | None = None,
+) -> Tensor:
+    """Points on a path through latents, in float64 where the device has it; see `wplus.kernels.latent_path`."""
+    dtype = keyframes.dtype
+    if keyframes.device.type != "mps":
+        keyframes = keyframes.double()
+    count = len(keyframes)
+    moments = times.to(keyframes.dtype)
+    if loop:
+        moments = moments.remainder(count)
+    left = moments.floor().long()
+    t = (moments - left).to(keyframes.dtype)[:, None, None]
+    left = left % count  # a tiny negative time wraps to `count` itself
+    right = (left + 1) % count if loop else (left + 1).clamp(max=count - 1)
+    a, b = keyframes[left], keyframes[right]
+    if interp == "linear":
+        w = torch.lerp(a, b, t)
+    elif interp == "slerp":
+        w = _slerp(a, b, t)
+    elif interp == "catmull-rom":
+        slopes = _catmull_rom_slopes(keyframes, loop)
+        w = _hermite(a, b, slopes[left], slopes[right], t)
+    else:
+        bends = _natural_bends(keyframes, loop)
+        s = 1 - t
+        w = torch.lerp(a, b, t) + ((s**3 - s) * bends[left] + (t**3 - t) * bends[right]) / 6
+    w = torch.where(t == 0, a, w)  # on a keyframe nothing is rounded
+    if mix is not None and mix_mask is not None:
+        w = torch.where(mix_mask[:, :, None], mix.to(w.dtype), w)
+    if w_avg is not None and truncation_psi is not None:
+        psi = truncation_psi[None, :, None]
+        w = torch.where(psi == 1, w, w_avg + psi * (w - w_avg))
+    return w.to(dtype)
+
+
+def _slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Along the last axis, the direction goes by the arc and the norm linearly."""
+    norm_a, norm_b = (torch.linalg.vector_norm(x, dim=-1, keepdim=True) for x in (a, b))
+    unit_a, unit_b = (x / torch.where(norm == 0, 1, norm) for x, norm in ((a, norm_a), (b, norm_b)))
+    start = torch.where(norm_a == 0, unit_b, unit_a)  # a zero vector takes the other's direction
+    end = torch.where(norm_b == 0, unit_a, unit_b)
+    total, apart = (torch.linalg.vector_norm(x, dim=-1, keepdim=True) for x in (start + end, end - start))
+    angle = 2 * torch.atan2(apart, total)  # exact near 0 and near pi, where acos of a product is not
+    # Both differ from `end` by a multiple of `start`; the shorter loses fewer digits.
+    towards = torch.where(apart < total, end - start, end + start)
+    # Opposite vectors leave the plane open: the turn goes through the coordinate axis farthest from the vector.
+    least = F.one_hot(start.abs().argmin(dim=-1), start.shape[-1]).to(start.dtype)
+    towards = torch.where(total < 1e-6, least, towards)
+    towards = towards - (towards * start).sum(dim=-1, keepdim=True) * start
+    length = torch.linalg.vector_norm(towards, dim=-1, keepdim=True)
+    sideways = towards / torch.where(length == 0, 1, length)
+    return torch.lerp(norm_a, norm_b, t) * (torch.cos(t * angle) * start + torch.sin(t * angle) * sideways)
+
+
+def _catmull_rom_slopes(points: Tensor, loop: bool) -> Tensor:
+    """Half the way from the point before to the point after; beyond the ends, the line goes straight on."""
+    after, before = points.roll(-1, 0), points.roll(1, 0)
+    if not loop and len(points) > 1:
+        after = torch.cat([after[:-1], 2 * points[-1:] - points[-2:-1]])
+        before = torch.cat([2 * points[:1] - points[1:2], before[1:]])
+    return (after - before) / 2
+
+
+def _hermite(a: Tensor, b: Tensor, slope_a: Tensor, slope_b: Tensor, t: Tensor) -> Tensor:
+    """The cubic from a to b with the given slopes at its ends."""
+    step = b - a
+    return a + t * (slope_a + t * (3 * step - 2 * slope_a - slope_b + t * (slope_a + slope_b - 2 * step)))
+
+
+def _natural_bends(points: Tensor, loop: bool) -> Tensor:
+    """Second derivatives M of M[i-1] + 4 M[i] + M[i+1] = 6 (y[i-1] - 2 y[i] + y[i+1]): cyclic, or 0 at both ends."""
+    count = len(points)
+    eye = torch.eye(count, dtype=points.dtype, device=points.device)
+    neighbours = eye.roll(1, 0) + eye.roll(-1, 0)
+    right_side = 6 * torch.tensordot(neighbours - 2 * eye, points, dims=1)
+    matrix = neighbours + 4 * eye
+    if not loop:
+        inner = torch.ones(count, 1, dtype=points.dtype, device=points.device)
+        inner[[0, -1]] = 0
+        matrix = torch.where(inner == 1, matrix, eye)
+        right_side = right_side * inner[:, :, None]
+    bends: Tensor = torch.linalg.solve(matrix, right_side.flatten(1))
+    return bends.reshape(points.shape)

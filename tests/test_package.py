@@ -68,7 +68,7 @@ def test_the_version_is_the_packages() -> None:
 
 
 def test_kernels_know_torch_and_triton_only() -> None:
-    allowed = ("torch", "triton", "wplus.kernels", "typing", "math", "collections", "dataclasses", "functools")
+    allowed = ("torch", "triton", "wplus.kernels", *sys.stdlib_module_names)
     for path in (_ROOT / "kernels").rglob("*.py"):
         strangers = {name for name in _imports(path) if not name.startswith(allowed)}
         assert not strangers, f"{path.name} imports {strangers}"

@@ -54,7 +54,12 @@ class RepairedBuilder(interpreter.InterpreterBuilder):
         return _narrow(result, lhs)
 
     def create_fma(self, x: TensorHandle, y: TensorHandle, z: TensorHandle) -> TensorHandle:
-        return _narrow(super().create_fma(_widen(x), _widen(y), _widen(z)), z)
+        """Rounded once, as the instruction does it: the product of two float32 numbers is exact in float64."""
+        a, b, c = _widen(x), _widen(y), _widen(z)
+        if c.data.dtype != np.float32:
+            return super().create_fma(a, b, c)
+        exact = a.data.astype(np.float64) * b.data + c.data
+        return _narrow(TensorHandle(exact.astype(np.float32), tl.float32), z)
 
     def cast_impl(self, src: TensorHandle, dst_type: tl.dtype) -> TensorHandle:
         """Every cast between two of Triton's types, bfloat16 by way of float32."""

@@ -1,6 +1,7 @@
 """Which Triton tests run in this process: `interp` with TRITON_INTERPRET=1, `aot` and `aot_full` without."""
 
 import pytest
+import torch
 import triton
 
 INTERPRETED = bool(triton.knobs.runtime.interpret)
@@ -20,3 +21,8 @@ def _repaired_interpreter() -> None:
         from triton_tools.interpreter import install
 
         install()
+
+
+@pytest.fixture(autouse=True)
+def _no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
