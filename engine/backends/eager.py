@@ -3,16 +3,21 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from wplus.backends import Array, Precision
+from wplus.backends.cuda_graph import CudaGraphs
 from wplus.errors import UnsupportedError
 from wplus.kernels import to_uint8
+from wplus.networks.mapping import StyleNetwork
 
 _log = logging.getLogger(__name__)
+
+_NOISE = "noise "  # before a map's name
 
 
 class EagerBackend:
@@ -41,6 +46,10 @@ class EagerBackend:
         self.network = cast(Any, network)
         self.network.to(self._device)
         self.network.prepare(self._dtype)
+        is_recorded = self._device.type == "cuda" and isinstance(network, StyleNetwork)  # not somebody's own module
+        self._graphs = {
+            has_noise: CudaGraphs(partial(self._run, has_noise=has_noise)) for has_noise in (True, False) if is_recorded
+        }
 
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> Tensor:
         """See `Backend.map`."""
@@ -58,12 +67,21 @@ class EagerBackend:
         transform: Array | None = None,
     ) -> Tensor:
         """See `Backend.synthesize`."""
-        maps = None if noise is None else {name: self._tensor(value) for name, value in noise.items()}
-        given = {"c": c, "transform": transform}
-        options = {name: self._tensor(value) for name, value in given.items() if value is not None}
-        with self._ready(latents, *given.values(), *(noise or {}).values()):
-            img: Tensor = self.network.synthesize(self._tensor(latents), noise=maps, dtype=self._dtype, **options)
-            return img
+        named = {"latents": latents, "c": c, "transform": transform}
+        named |= {} if noise is None else {_NOISE + name: value for name, value in noise.items()}
+        inputs = {name: self._tensor(value) for name, value in named.items() if value is not None}
+        has_noise = noise is not None
+        with self._ready(*named.values()):
+            if self._graphs and not torch.is_grad_enabled():
+                return self._graphs[has_noise](inputs)
+            return self._run(inputs, has_noise=has_noise)
+
+    def _run(self, inputs: Mapping[str, Tensor], *, has_noise: bool) -> Tensor:
+        maps = {name.removeprefix(_NOISE): value for name, value in inputs.items() if name.startswith(_NOISE)}
+        options = {name: value for name, value in inputs.items() if name in ("c", "transform")}
+        noise = maps if has_noise else None
+        img: Tensor = self.network.synthesize(inputs["latents"], noise=noise, dtype=self._dtype, **options)
+        return img
 
     def images(
         self,
@@ -78,6 +96,8 @@ class EagerBackend:
 
     def close(self) -> None:
         """Frees the weights."""
+        for graphs in self._graphs.values():
+            graphs.close()
         self.network = None
 
     def _tensor(self, array: Array) -> Tensor:

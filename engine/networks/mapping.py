@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wplus.config import StyleConfig
 from wplus.kernels import bias_act
+from wplus.kernels.dispatch import Impl
 
 
 class FullyConnected(nn.Module):
@@ -82,6 +83,7 @@ class TypedLayer(nn.Module):
     """A layer of a synthesis, which computes in a type of its own, whatever the layer before it gives."""
 
     dtype: torch.dtype | None = None  # of feature maps; None: that of the input
+    impl: Impl = "auto"  # of its operators
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Readies the layer for inference with feature maps of `dtype`."""
@@ -106,12 +108,19 @@ class StyleNetwork(nn.Module):
         """Those that `prepare` can leave in float32."""
         return tuple(name for name, layer in self.named_modules() if isinstance(layer, TypedLayer))
 
-    def prepare(self, dtype: torch.dtype, *, float32_layers: Collection[str] = ()) -> None:
-        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards."""
+    def prepare(self, dtype: torch.dtype, *, float32_layers: Collection[str] = (), impl: Impl = "auto") -> None:
+        """Readies the weights for inference with feature maps of `dtype`; they cannot be trained in it afterwards.
+
+        Args:
+            dtype: Of feature maps.
+            float32_layers: Names of those whose feature maps stay float32.
+            impl: How the layers' operators run; see `wplus.kernels.ops`.
+        """
         for name in self.layer_names:
             layer = self.get_submodule(name)
             assert isinstance(layer, TypedLayer)
             layer.prepare(torch.float32 if name in float32_layers else dtype)
+            layer.impl = impl
 
     def map(self, z: Tensor, c: Tensor | None, psi: Tensor, cutoff: Tensor) -> Tensor:
         """z `[N, z_dim]` (and c `[N, c_dim]`) to ws `[N, num_ws, w_dim]`, truncated per sample."""

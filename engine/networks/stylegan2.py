@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wplus.config import StyleGAN2Config
-from wplus.kernels import modulated_conv2d, normalized_for_half, upfirdn2d
+from wplus.kernels import modulated_conv2d, normalized_for_half, torgb, upfirdn2d
 from wplus.networks.mapping import FullyConnected, Mapping, StyleNetwork, TypedLayer
 
 Noise = MappingType[str, Tensor]
@@ -49,13 +49,22 @@ class SynthesisLayer(TypedLayer):
         weight = weight.to(dtype, memory_format=torch.channels_last)
         self.weight.data = weight.transpose(0, 1) if self.up == 2 else weight
 
-    def forward(self, x: Tensor, w: Tensor, noise: Noise | None, *, gain: float = 1.0) -> Tensor:
-        """x `[N, in_channels, H, W]` and w `[N, w_dim]` to `[N, out_channels, H * up, W * up]`."""
+    def forward(
+        self,
+        x: Tensor,
+        styles: Tensor,
+        noise: Noise | None,
+        *,
+        gain: float = 1.0,
+        x_is_scaled: bool = False,
+        next_styles: Tensor | None = None,
+    ) -> Tensor:
+        """x `[N, in_channels, H, W]` to `[N, out_channels, H * up, W * up]`; see `modulated_conv2d`."""
         own = self._noise(noise)
         return modulated_conv2d(
             self.typed(x),
             self.weight,
-            self.affine(w),
+            styles,
             up=self.up,
             resample_filter=self.resample_filter,
             squared_weight=self.squared_weight,
@@ -64,6 +73,9 @@ class SynthesisLayer(TypedLayer):
             act="lrelu",
             gain=math.sqrt(2) * gain,
             clamp=None if self.conv_clamp is None else self.conv_clamp * gain,
+            x_is_scaled=x_is_scaled,
+            next_styles=next_styles,
+            impl=self.impl,
         )
 
     def _noise(self, noise: Noise | None) -> Tensor | None:
@@ -83,13 +95,18 @@ class ToRGB(TypedLayer):
         self.bias = nn.Parameter(torch.empty(config.img_channels))
         self.weight_gain = 1 / math.sqrt(in_channels)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """x `[N, in_channels, H, W]` to float32 `[N, img_channels, H, W]`."""
-        styles = self.affine(w) * self.weight_gain
-        y = modulated_conv2d(
-            self.typed(x), self.weight, styles, demodulate=False, bias=self.bias, clamp=self.conv_clamp
+    def forward(self, x: Tensor, w: Tensor, img: Tensor | None, resample_filter: Tensor | None) -> Tensor:
+        """x `[N, in_channels, H, W]` to float32 `[N, img_channels, H, W]`, added to img of half the size."""
+        return torgb(
+            self.typed(x),
+            self.weight,
+            self.affine(w) * self.weight_gain,
+            self.bias,
+            img,
+            resample_filter=resample_filter,
+            clamp=self.conv_clamp,
+            impl=self.impl,
         )
-        return y.float()
 
 
 class Skip(TypedLayer):
@@ -107,7 +124,7 @@ class Skip(TypedLayer):
         """`[N, in_channels, H, W]` to `[N, out_channels, 2 * H, 2 * W]`."""
         x = self.typed(x)
         y = F.conv2d(x, (self.weight * self.weight_gain).to(x.dtype))
-        return upfirdn2d(y, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0)
+        return upfirdn2d(y, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0, impl=self.impl)
 
 
 class SynthesisBlock(nn.Module):
@@ -136,17 +153,17 @@ class SynthesisBlock(nn.Module):
     def forward(self, x: Tensor, img: Tensor | None, ws: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor | None]:
         """x and the running picture, both at this block's resolution; ws `[N, 2 or 3, w_dim]` are its own."""
         if self.is_first:
-            x = self.conv1(x, ws[:, 0], noise)
+            x = self.conv1(x, self.conv1.affine(ws[:, 0]), noise)
         else:
             branch = self.skip(x) if self.is_residual else None
-            x = self.conv0(x, ws[:, 0], noise)
-            x = self.conv1(x, ws[:, 1], noise, gain=math.sqrt(0.5) if self.is_residual else 1.0)
+            styles = self.conv1.affine(ws[:, 1])
+            is_shared = self.conv0.dtype == self.conv1.dtype  # in float16, styles are scaled as the type needs it
+            x = self.conv0(x, self.conv0.affine(ws[:, 0]), noise, next_styles=styles if is_shared else None)
+            gain = math.sqrt(0.5) if self.is_residual else 1.0
+            x = self.conv1(x, styles, noise, gain=gain, x_is_scaled=is_shared)
             x = x if branch is None else x + branch
-        if img is not None:
-            img = upfirdn2d(img, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4.0)
         if self.has_torgb:
-            y = self.torgb(x, ws[:, -1])
-            img = y if img is None else img + y
+            img = self.torgb(x, ws[:, -1], img, None if img is None else self.resample_filter)
         return x, img
 
 

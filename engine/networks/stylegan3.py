@@ -97,9 +97,18 @@ class SynthesisLayer(TypedLayer):
         if self.plan.is_torgb:
             styles = styles * (input_gain / math.sqrt(self.plan.in_channels))
             clamp = self.conv_clamp
-            return modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias, clamp=clamp)
-        squared = self.squared_weight
-        y = alias_free_conv2d(x, self.weight, styles, squared_weight=squared, input_gain=input_gain, bias=self.bias)
+            return modulated_conv2d(
+                x, self.weight, styles, demodulate=False, bias=self.bias, clamp=clamp, impl=self.impl
+            )
+        y = alias_free_conv2d(
+            x,
+            self.weight,
+            styles,
+            squared_weight=self.squared_weight,
+            input_gain=input_gain,
+            bias=self.bias,
+            impl=self.impl,
+        )
         return filtered_lrelu(
             y,
             self.up_filter,
@@ -108,6 +117,7 @@ class SynthesisLayer(TypedLayer):
             down=self.plan.down,
             padding=self.plan.padding * 2,
             clamp=self.conv_clamp,
+            impl=self.impl,
         )
 
 
