@@ -25,12 +25,13 @@ _SLOPE = 0.2
 
 
 class NvidiaFormulation:
-    """StyleGAN2 in NVIDIA's formulation, on the CPU, contiguous NCHW.
+    """StyleGAN2 in NVIDIA's formulation, contiguous NCHW.
 
     Args:
         config: The network.
         tensors: Its parameters and buffers under NVIDIA's state-dict names.
         dtype: What everything is computed in. NVIDIA's own code knows only float32 on the CPU.
+        device: Where.
     """
 
     def __init__(
@@ -39,11 +40,12 @@ class NvidiaFormulation:
         tensors: Mapping[str, NDArray[np.float32]],
         *,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
         self.config = config
         self.dtype = dtype
         self.tensors = {
-            name: torch.from_numpy(np.ascontiguousarray(value)).to(dtype) for name, value in tensors.items()
+            name: torch.from_numpy(np.ascontiguousarray(value)).to(device, dtype) for name, value in tensors.items()
         }
         for resolution in config.resolutions[1:]:
             name = f"synthesis.b{resolution}.conv0.weight"

@@ -23,12 +23,13 @@ _SLOPE = 0.2
 
 
 class NvidiaFormulationStyleGAN3:
-    """StyleGAN3 in NVIDIA's formulation, on the CPU, contiguous NCHW.
+    """StyleGAN3 in NVIDIA's formulation, contiguous NCHW.
 
     Args:
         config: The network.
         tensors: Its parameters and buffers under NVIDIA's state-dict names.
         dtype: What everything but the Fourier features is computed in. NVIDIA's own code knows only float32 on the CPU.
+        device: Where.
     """
 
     def __init__(
@@ -37,10 +38,13 @@ class NvidiaFormulationStyleGAN3:
         tensors: Mapping[str, NDArray[np.float32]],
         *,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
         self.config = config
         self.dtype = dtype
-        self.tensors = {name: torch.from_numpy(np.asarray(value, order="C")) for name, value in tensors.items()}
+        self.tensors = {
+            name: torch.from_numpy(np.asarray(value, order="C")).to(device) for name, value in tensors.items()
+        }
         for layer in config.layers[:-1]:
             weight = self.tensors[f"synthesis.{layer.name}.weight"]
             scale = weight.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
@@ -62,7 +66,7 @@ class NvidiaFormulationStyleGAN3:
         name, first = "synthesis.input", self.config.layers[0]
         t = self._dense(w, f"{name}.affine")
         t = t / t[:, :2].norm(dim=1, keepdim=True)
-        rotation, shift = torch.eye(3).repeat(len(w), 1, 1), torch.eye(3).repeat(len(w), 1, 1)
+        rotation, shift = torch.eye(3, device=w.device).repeat(2, len(w), 1, 1)
         rotation[:, 0, 0], rotation[:, 0, 1], rotation[:, 1, 0], rotation[:, 1, 1] = t[:, 0], -t[:, 1], t[:, 1], t[:, 0]
         shift[:, 0, 2], shift[:, 1, 2] = -t[:, 2], -t[:, 3]
         plane = rotation @ shift @ (self.tensors[f"{name}.transform"] if transform is None else transform)
@@ -72,7 +76,7 @@ class NvidiaFormulationStyleGAN3:
         limit = first.in_sampling_rate / 2
         amplitudes = (1 - (freqs.norm(dim=2) - first.in_cutoff) / (limit - first.in_cutoff)).clamp(0, 1)
         half = first.in_size / first.in_sampling_rate / 2
-        theta = torch.tensor([[[half, 0, 0], [0, half, 0]]])
+        theta = torch.tensor([[[half, 0, 0], [0, half, 0]]], device=w.device)
         grid = functional.affine_grid(theta, [1, 1, first.in_size, first.in_size], align_corners=False)
         x = (grid.unsqueeze(3) @ freqs.permute(0, 2, 1)[:, None, None]).squeeze(3) + phases[:, None, None]
         x = torch.sin(x * (2 * math.pi)) * amplitudes[:, None, None]

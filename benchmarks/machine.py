@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from wplus.machine import INSTRUCTIONS, cpu
 
-_PACKAGES = ("wplus", "torch", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino")
+_PACKAGES = ("wplus", "torch", "triton", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino")
 
 
 class Circumstances(TypedDict):

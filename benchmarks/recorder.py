@@ -13,14 +13,21 @@ from wplus.benchmarks.timing import ratios, summarize
 
 
 class Recorder:
-    """The rows, samples and notes of one run; `begin` says which case they belong to."""
+    """The rows, samples and notes of one run; `begin` says which case they belong to.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        threads: Of the CPU.
+        device: What the machine's column names before the CPU; nothing where that is what was measured.
+    """
+
+    def __init__(self, threads: int, *, device: str = "") -> None:
         self.rows: list[Row] = []
         self.samples: list[dict[str, Any]] = []
         self.notes: list[str] = []
         self._threads = threads
         self._circumstances = circumstances()
+        if device:
+            self._circumstances["machine"] = f"{device}; {self._circumstances['machine']}"
         self._case = ""
         self._resolution = 0
 
