@@ -50,7 +50,7 @@ def uses_triton(impl: Impl, what: str, reasons: Sequence[str]) -> bool:
 @cache
 def _say(reasons: str) -> None:
     """Once for each set of reasons."""
-    _log.info("The operators run in plain PyTorch: %s", reasons)
+    _log.debug("The operators run in plain PyTorch: %s", reasons)
 
 
 @cache

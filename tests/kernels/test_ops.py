@@ -93,7 +93,7 @@ def test_other_types_and_traced_calls_have_their_reason(monkeypatch: pytest.Monk
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the choice is another here")
 def test_on_the_cpu_plain_pytorch_runs_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     dispatch._say.cache_clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, logger="wplus.kernels"):
         for _ in range(3):
             assert torch.equal(to_uint8(_X), reference.to_uint8(_X))
     assert [record.message.split(":")[0] for record in caplog.records] == ["The operators run in plain PyTorch"]
