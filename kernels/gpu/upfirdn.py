@@ -126,7 +126,7 @@ def filter_picture(
     size = (count, channels, out_height, out_width)
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     block_c = min(64, triton.next_power_of_2(channels))
-    block_m = 4096 // block_c if channels >= 16 else 512
+    block_m = (2048 if x.dtype == torch.float32 else 4096) // block_c if channels >= 16 else 256  # what registers hold
     blocks = triton.cdiv(count * out_height * out_width, block_m) * triton.cdiv(channels, block_c)
     _upfirdn2d_kernel[(blocks,)](
         x_ptr=x,
