@@ -1,0 +1,1 @@
+"""Inversion: pictures and measurements into the latent space."""
