@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wplus.backends import Array
+from wplus.config import StyleGAN2Config
 from wplus.errors import UnsupportedError
 from wplus.inputs import Noise, NoiseMode, check_shape, labels, matrices, per_sample
 from wplus.latents import Latents, broadcast, check_generator
@@ -58,6 +59,11 @@ def truncation(G: "Generator", psi: float | Array | None, cutoff: int | Array | 
     }
 
 
+def own_transform(given: Array | Latents) -> Array | None:
+    """The transform that latents were found with."""
+    return given.transform if isinstance(given, Latents) else None
+
+
 def user_transform(G: "Generator", transform: Array | None, count: int) -> Array | None:
     """StyleGAN3's user transform, one a sample.
 
@@ -72,6 +78,26 @@ def user_transform(G: "Generator", transform: Array | None, count: int) -> Array
             f"transform moves and turns the picture inside StyleGAN3; {G.name} ({G.family}) cannot. Omit it."
         )
     return matrices(transform, count)
+
+
+def is_whole(G: "Generator", resolution: int | None) -> bool:
+    """Whether `resolution` asks for the network's own pictures.
+
+    Raises:
+        UnsupportedError: this network, or its runtime, cannot stop earlier.
+        ValueError: it has no block of that resolution.
+    """
+    if resolution is None or resolution == G.img_resolution:
+        return True
+    if not isinstance(G.config, StyleGAN2Config) or G.config.architecture != "skip" or G.backend != "torch":
+        raise UnsupportedError(
+            f"resolution={resolution} stops a StyleGAN2 of the architecture skip, in PyTorch, before its last block; "
+            f"{G.name} is {G.family}, run by {G.backend}. Omit it, or load the checkpoint with backend='torch'."
+        )
+    if resolution not in G.config.resolutions:
+        known = ", ".join(map(str, G.config.resolutions))
+        raise ValueError(f"resolution is {resolution}; {G.name} has blocks of {known}.")
+    return False
 
 
 def check_noise(G: "Generator", variant: NoiseVariant, mode: NoiseMode, given: Noise | None) -> None:

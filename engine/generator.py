@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.arguments import check_noise, drawable, truncation, user_transform
+from wplus.arguments import check_noise, drawable, is_whole, own_transform, truncation, user_transform
 from wplus.backends import Array, Backend, BackendName, Precision
 from wplus.backends.choice import check_options, make_backend, open_bundle
 from wplus.bundle import Bundle
@@ -167,6 +167,11 @@ class Generator(Facts):
         return {name: (value.shape[-2], value.shape[-1]) for name, value in self._noise_consts.items()}
 
     @property
+    def noise_constants(self) -> dict[str, NDArray[np.float32]]:
+        """The stored noise maps `[H, W]`, by the name that `noise` takes."""
+        return dict(self._noise_consts)
+
+    @property
     def backend(self) -> str:
         """Name of the runtime."""
         return self._running.name
@@ -243,6 +248,7 @@ class Generator(Facts):
         truncation_psi: float | Array | None = None,
         truncation_cutoff: int | Array | None = None,
         transform: Array | None = None,
+        resolution: int | None = None,
         allow_mismatch: bool = False,
     ) -> Array:
         """ws to pictures.
@@ -256,7 +262,9 @@ class Generator(Facts):
             truncation_psi: Of a z, in a bundle of one graph; elsewhere `map` takes it, and a w has it in it already.
             truncation_cutoff: Likewise.
             transform: StyleGAN3's user transform `[3, 3]` or `[N, 3, 3]`, already inverted as NVIDIA's is; see
-                `wplus.transforms.user_transform`.
+                `wplus.transforms.user_transform`. None: that of the `Latents`, if they have one.
+            resolution: StyleGAN2 of the architecture skip, in PyTorch: stops at that resolution's block, whose running
+                picture comes back; much cheaper, and about the whole picture in small.
             allow_mismatch: Draw latents of another generator, with a warning.
 
         Returns:
@@ -264,14 +272,16 @@ class Generator(Facts):
 
         Raises:
             LatentMismatchError: the latents belong to another generator.
-            UnsupportedError: a transform or truncation is given to a network that has none, or a bundle was exported
-                without what is asked for.
+            UnsupportedError: a transform, truncation or resolution is given to a network that has none, or a bundle was
+                exported without what is asked for.
             ValueError: a shape, a noise map, a label or `seeds` does not fit.
         """
         on_the_way = {"c": c, "truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
         latents, options = drawable(self, ws, on_the_way, allow_mismatch=allow_mismatch)
         maps = self._noise(ws, noise_mode, noise, seeds, len(latents))
-        user = user_transform(self, transform, len(latents))
+        user = user_transform(self, own_transform(ws) if transform is None else transform, len(latents))
+        if not is_whole(self, resolution):
+            options["resolution"] = resolution
         return like(self._running.synthesize(latents, maps, transform=user, **options), latents)
 
     def images(
@@ -291,7 +301,7 @@ class Generator(Facts):
         on_the_way = {"c": c, "truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
         latents, options = drawable(self, ws, on_the_way, allow_mismatch=allow_mismatch)
         maps = self._noise(ws, noise_mode, noise, seeds, len(latents))
-        user = user_transform(self, transform, len(latents))
+        user = user_transform(self, own_transform(ws) if transform is None else transform, len(latents))
         return like(self._running.images(latents, maps, transform=user, **options), latents)
 
     def sample(

@@ -15,7 +15,7 @@ from wplus.errors import ArtifactError, CheckpointError, LatentMismatchError
 from wplus.files import whole_file
 from wplus.latents import Latents, Space
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # with a transform; without one, files are of version 1, which older readers know
 
 _KEYS = ("w", "z", "dlatents")
 _SPACES: dict[int, Space] = {2: "w", 3: "w+", 4: "z"}  # by the number of axes, where a file says nothing
@@ -39,7 +39,7 @@ def save_latents(latents: Latents, path: str | Path) -> None:
     if path.suffix != ".npz":
         raise ValueError(f"Latents are saved as .npz; {path.name} ends otherwise.")
     meta = {
-        "format": FORMAT_VERSION,
+        "format": 1 if latents.transform is None else FORMAT_VERSION,
         "version": __version__,
         "space": latents.space,
         "generator": latents.generator,
@@ -47,6 +47,8 @@ def save_latents(latents: Latents, path: str | Path) -> None:
     }
     arrays: dict[str, Any] = {"z" if latents.space == "z" else "w": np.asarray(latents.values, np.float32)}
     arrays.update({f"{_NOISE}{name}": np.asarray(value, np.float32) for name, value in latents.noise.items()})
+    if latents.transform is not None:
+        arrays["transform"] = np.asarray(latents.transform, np.float32)
     arrays["meta"] = np.array(json.dumps(meta))
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
@@ -106,11 +108,14 @@ def load_keyframes(paths: Sequence[Path], *, num_ws: int | None, latents_as: Spa
         )
     if len(parts) > 1 and any(part.noise for part in parts):
         _log.warning("The noise in these files is left out: a walk has one, and it is the network's own.")
+    if len(parts) > 1 and any(part.transform is not None for part in parts):
+        _log.warning("The transforms in these files are left out: a walk moves its pictures by its own options.")
     return Latents(
         values=np.concatenate([part.values for part in parts]),
         space=first.space,
         generator=next(iter(owners), None),
         noise=first.noise if len(parts) == 1 else {},
+        transform=first.transform if len(parts) == 1 else None,
         truncation_psi=first.truncation_psi,
     )
 
@@ -125,6 +130,7 @@ class _Contents(NamedTuple):
     noise: Mapping[str, _Array] = {}
     space: Space | None = None  # where the kind of file says it
     meta: str | None = None  # what a file of ours says of itself
+    transform: _Array | None = None  # in a file of ours
 
 
 def _read_numpy(path: Path) -> _Contents:
@@ -141,14 +147,17 @@ def _read_numpy(path: Path) -> _Contents:
             _check_expansion(loaded.zip, path.stat().st_size)
             names = loaded.files
             key = next((key for key in _KEYS if key in names), None)
-            arrays = {name: loaded[name] for name in names if name in (key, "meta") or name.startswith(_NOISE)}
+            arrays = {
+                name: loaded[name] for name in names if name in (key, "meta", "transform") or name.startswith(_NOISE)
+            }
     except Exception as exc:  # on a damaged file numpy and zipfile raise anything, SyntaxError and zlib.error included
         raise ValueError(f"the file is damaged, or none of numpy's ({type(exc).__name__}).") from exc
     if key is None:
         raise ValueError(f"it has the arrays {', '.join(names)[:200] or 'none'}; latents are named {', '.join(_KEYS)}.")
     noise = {name.removeprefix(_NOISE): _floats(value) for name, value in arrays.items() if name.startswith(_NOISE)}
     meta = str(arrays["meta"]) if "meta" in arrays else None
-    return _Contents(arrays[key], noise, "z" if key == "z" else None, meta)
+    transform = _floats(arrays["transform"]) if "transform" in arrays and meta is not None else None
+    return _Contents(arrays[key], noise, "z" if key == "z" else None, meta, transform)
 
 
 def _check_expansion(archive: zipfile.ZipFile, size: int) -> None:
@@ -199,7 +208,12 @@ def _ours(path: Path, contents: _Contents, text: str, latents_as: Space | None) 
     if latents_as not in (None, space):
         _log.warning("%s says that it holds %s, so it is not read as %s.", path, space, latents_as)
     return Latents(
-        values=_floats(contents.values), space=space, generator=generator, noise=contents.noise, truncation_psi=psi
+        values=_floats(contents.values),
+        space=space,
+        generator=generator,
+        noise=contents.noise,
+        truncation_psi=psi,
+        transform=contents.transform,
     )
 
 

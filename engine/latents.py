@@ -105,6 +105,7 @@ class Latents:
     generator: str | None = None  # fingerprint; None: nobody knows
     noise: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # {name: [N or 1, 1, H, W]}
     truncation_psi: float | None = None  # for w and w+: what was applied; for z: what `synthesize` is to apply
+    transform: NDArray[np.float32] | None = None  # [N, 3, 3], StyleGAN3's, with which they were found
 
     def __post_init__(self) -> None:
         if self.space not in get_args(Space):
@@ -114,12 +115,14 @@ class Latents:
         if len(shape) < 2 or (needed is not None and len(shape) != needed):
             wanted = {"z": "[N, *z_shape]", "w": "[N, w_dim]", "w+": "[N, num_ws, w_dim]"}[self.space]
             raise ValueError(f"values is {shape}; the space {self.space} needs {wanted}.")
+        if self.transform is not None and np.shape(self.transform) != (shape[0], 3, 3):
+            raise ValueError(f"transform is {list(np.shape(self.transform))}; [{shape[0]}, 3, 3] is needed.")
 
     def __len__(self) -> int:
         return len(self.values)
 
     def save(self, path: str | Path) -> None:
-        """Writes an `.npz`: key `w` or `z`, `noise/<name>`, and `meta` with space and fingerprint."""
+        """Writes an `.npz`: key `w` or `z`, `noise/<name>`, `transform`, and `meta` with space and fingerprint."""
         from wplus.latent_files import save_latents
 
         save_latents(self, path)

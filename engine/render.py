@@ -98,7 +98,7 @@ def render_latents(
     _check_grid(config, len(latents))
     if latents.space == "z" and latents.truncation_psi is not None and config.truncation_psi == 1:
         config = replace(config, truncation_psi=latents.truncation_psi)
-    pictures = enumerate(_draw_latents(G, _to_ws(G, latents, config), latents.noise, config))
+    pictures = enumerate(_draw_latents(G, _to_ws(G, latents, config), latents, config))
     origin = dict(facts or {})
     named = ((f"proj{i:02d}", picture, _facts(G, config, latent=i, **origin)) for i, picture in pictures)
     sheet = _write(named, len(latents), config)
@@ -165,20 +165,20 @@ def _to_ws(G: Generator, latents: Latents, config: RenderConfig) -> NDArray[np.f
     return latents.values
 
 
-def _draw_latents(
-    G: Generator, ws: NDArray[np.float32], noise: Mapping[str, NDArray[np.float32]], config: RenderConfig
-) -> Iterator[Picture]:
-    """The picture of each latent, in micro-batches of one size as sampling does, with the noise that came with it."""
-    noise = noise if config.noise_mode == "const" else {}
+def _draw_latents(G: Generator, ws: NDArray[np.float32], latents: Latents, config: RenderConfig) -> Iterator[Picture]:
+    """The picture of each latent, in micro-batches of one size as sampling does, with the noise and the transform that
+    came with it; a move that was asked for takes the transform's place.
+    """
+    noise = latents.noise if config.noise_mode == "const" else {}
+    moved = latents.transform if config.move == IN_PLACE else None
     options = _map_options(G, config).of_z(G) if not G.has_w else {}
     if wrong := [name for name, maps in noise.items() if len(maps) not in (1, len(ws))]:
         raise ValueError(f"The noise {wrong[0]} has {len(noise[wrong[0]])} maps; 1 or {len(ws)} are needed.")
     for start in range(0, len(ws), G.micro_batch):
         which = np.minimum(np.arange(start, start + G.micro_batch), len(ws) - 1)  # the last one pads
         maps = {name: value if len(value) == 1 else value[which] for name, value in noise.items()}
-        images = G.images(
-            ws[which], config.noise_mode, maps or None, which.tolist(), transform=config.move.matrix, **options
-        )
+        transform = config.move.matrix if moved is None else moved[which]
+        images = G.images(ws[which], config.noise_mode, maps or None, which.tolist(), transform=transform, **options)
         yield from images[: len(ws) - start]
 
 

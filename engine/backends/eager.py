@@ -65,20 +65,23 @@ class EagerBackend:
         *,
         c: Array | None = None,
         transform: Array | None = None,
+        resolution: int | None = None,
     ) -> Tensor:
-        """See `Backend.synthesize`."""
+        """See `Backend.synthesize`; `resolution` is that of a StyleGAN2's block to stop after."""
         named = {"latents": latents, "c": c, "transform": transform}
         named |= {} if noise is None else {_NOISE + name: value for name, value in noise.items()}
         inputs = {name: self._tensor(value) for name, value in named.items() if value is not None}
         has_noise = noise is not None
         with self._ready(*named.values()):
-            if self._graphs and not torch.is_grad_enabled():
+            if self._graphs and resolution is None and not torch.is_grad_enabled():
                 return self._graphs[has_noise](inputs)
-            return self._run(inputs, has_noise=has_noise)
+            return self._run(inputs, has_noise=has_noise, resolution=resolution)
 
-    def _run(self, inputs: Mapping[str, Tensor], *, has_noise: bool) -> Tensor:
+    def _run(self, inputs: Mapping[str, Tensor], *, has_noise: bool, resolution: int | None = None) -> Tensor:
         maps = {name.removeprefix(_NOISE): value for name, value in inputs.items() if name.startswith(_NOISE)}
-        options = {name: value for name, value in inputs.items() if name in ("c", "transform")}
+        options: dict[str, Any] = {name: value for name, value in inputs.items() if name in ("c", "transform")}
+        if resolution is not None:
+            options["resolution"] = resolution
         noise = maps if has_noise else None
         img: Tensor = self.network.synthesize(inputs["latents"], noise=noise, dtype=self._dtype, **options)
         return img

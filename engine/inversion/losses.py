@@ -1,4 +1,4 @@
-"""How far pictures are from their targets: one number a picture, differentiable, and a small registry of such losses."""
+"""How far pictures are from their targets: one number a picture, differentiable, and a small registry of them."""
 
 import re
 from collections.abc import Callable

@@ -176,20 +176,30 @@ class Synthesis(nn.Module):
         for index, resolution in enumerate(config.resolutions):
             self.add_module(f"b{resolution}", SynthesisBlock(config, index))
 
-    def forward(self, ws: Tensor, *, noise: Noise | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(
+        self,
+        ws: Tensor,
+        *,
+        noise: Noise | None = None,
+        dtype: torch.dtype = torch.float32,
+        resolution: int | None = None,
+    ) -> Tensor:
         """ws `[N, num_ws, w_dim]` to float32 `[N, img_channels, H, W]`.
 
         Args:
             noise: Maps by name; a layer without one adds no noise, None stands for the stored constants.
             dtype: Type of the feature maps. Styles, demodulation and the running picture stay float32.
+            resolution: Of the block to stop after, in the architecture skip; None: the last.
         """
         img: Tensor | None = None
         const = self.get_submodule("b4").get_parameter("const")
         x = const.to(dtype)[None]  # the first layer's styles give it a sample each
-        for index, resolution in enumerate(self.resolutions):
+        for index, block in enumerate(self.resolutions):
             # A block's torgb uses the slot that the next block's first convolution uses too.
             own = ws[:, :2] if index == 0 else ws[:, 2 * index - 1 : 2 * index + 2]
-            x, img = self.get_submodule(f"b{resolution}")(x, img, own, noise)
+            x, img = self.get_submodule(f"b{block}")(x, img, own, noise)
+            if block == resolution:
+                break
         assert img is not None
         return img
 
@@ -200,7 +210,9 @@ class StyleGAN2(StyleNetwork):
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__(config, Mapping(config), Synthesis(config))
 
-    def synthesize(self, ws: Tensor, *, noise: Noise | None, dtype: torch.dtype) -> Tensor:
+    def synthesize(
+        self, ws: Tensor, *, noise: Noise | None, dtype: torch.dtype, resolution: int | None = None
+    ) -> Tensor:
         """ws `[N, num_ws, w_dim]` to img; see `Synthesis.forward`."""
-        img: Tensor = self.synthesis(ws, noise=noise, dtype=dtype)
+        img: Tensor = self.synthesis(ws, noise=noise, dtype=dtype, resolution=resolution)
         return img

@@ -1,0 +1,148 @@
+"""What a picture is to be like: a target picture, or measurements; as a loss `[R]` of pictures `[R, C, H, W]`."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wplus.inversion.losses import DEFAULT_LOSS, Loss, make_loss
+
+if TYPE_CHECKING:
+    from wplus.generator import Generator
+    from wplus.inversion.operators import Operator
+
+_Array = NDArray[np.float32]
+
+
+class Goal(Protocol):
+    """Targets `[N, ...]`, and how far pictures are from them."""
+
+    count: int
+
+    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Losses `[R]` of img `[R, C, H, W]`, each against the target that `rows` `[R]` names.
+
+        The pictures may be smaller than the network's by a power of two, where `is_scalable`.
+        """
+        ...
+
+    @property
+    def is_scalable(self) -> bool:
+        """Whether smaller pictures can be judged."""
+        ...
+
+
+class PictureGoal:
+    """Pictures, compared by a loss.
+
+    Args:
+        targets: `[N, C, H, W]`, in [-1, 1].
+        weights: `[N, 1, H, W]` of at least 0, or None: every pixel counts.
+        loss: What compares.
+    """
+
+    is_scalable = True
+
+    def __init__(self, targets: _Array, weights: _Array | None, loss: Loss) -> None:
+        self.count = len(targets)
+        self.targets, self.weights = targets, weights
+        self._loss = loss
+
+    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """See `Goal.loss`."""
+        factor = self.targets.shape[-1] // img.shape[-1]
+        target = torch.from_numpy(self.targets[rows]).to(img.device)
+        weight = None if self.weights is None else torch.from_numpy(self.weights[rows]).to(img.device)
+        if factor > 1:
+            whole = target if weight is None else target * weight
+            target = F.avg_pool2d(whole, factor)
+            if weight is not None:
+                weight = F.avg_pool2d(weight, factor)
+                target = target / weight.clamp(min=1e-12)
+        return self._loss(img, target, weight)
+
+
+class MeasurementGoal:
+    """Measurements of pictures: y = A(x) + noise of a known deviation.
+
+    Args:
+        y: `[N, ...]`, as the operator gives them.
+        operator: A.
+        sigma: Standard deviation of the noise, in y's unit; 0: none.
+    """
+
+    is_scalable = False
+
+    def __init__(self, y: _Array, operator: "Operator", sigma: float) -> None:
+        self.count = len(y)
+        self.y, self.operator, self.sigma = y, operator, sigma
+
+    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """See `Goal.loss`."""
+        from wplus.inversion.data_term import data_loss
+
+        y: Any = torch.from_numpy(self.y[rows]).to(img.device)
+        return data_loss(self.operator, img, y, self.sigma)
+
+
+def make_goal(
+    G: "Generator",
+    targets: Any,
+    weights: _Array | None,
+    operator: "Operator | None",
+    sigma: float,
+    loss: str | None,
+) -> Goal:
+    """What pictures are to be like.
+
+    Args:
+        G: Who draws them.
+        targets: See `wplus.invert`, as are the others.
+
+    Raises:
+        ValueError: something does not fit.
+    """
+    if operator is not None:
+        if weights is not None or loss is not None:
+            raise ValueError("weights and loss are for pictures; measurements have their operator and sigma.")
+        y = np.asarray(targets, np.float32)
+        if y.shape[1:] != tuple(operator.y_shape):
+            raise ValueError(
+                f"The measurements are {list(y.shape)}; the operator {operator.spec} gives "
+                f"[N, {', '.join(map(str, operator.y_shape))}]."
+            )
+        return MeasurementGoal(y, operator, sigma)
+    pictures = as_pictures(G, targets)
+    shape = (1, *G.img_shape)
+    if weights is not None:
+        weights = np.asarray(weights, np.float32)
+        if weights.shape[1:] != shape or len(weights) not in (1, len(pictures)) or not (weights >= 0).all():
+            raise ValueError(f"weights is {list(weights.shape)}; [{len(pictures)}, 1, H, W] of at least 0 is needed.")
+        if not (weights.reshape(len(weights), -1).sum(axis=1) > 0).all():
+            raise ValueError("weights are 0 everywhere; nothing would be compared.")
+        weights = np.repeat(weights, len(pictures) // len(weights), axis=0)
+    return PictureGoal(pictures, weights, make_loss(loss or DEFAULT_LOSS))
+
+
+def as_pictures(G: "Generator", targets: Any) -> _Array:
+    """Targets as float32 `[N, C, H, W]` in [-1, 1].
+
+    Raises:
+        ValueError: they are not pictures of the generator's size.
+    """
+    values = np.asarray(targets.detach().cpu() if hasattr(targets, "detach") else targets)
+    if values.dtype == np.uint8 and values.ndim == 4:
+        values = (values.transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 127.5
+    expected = (G.img_channels, *G.img_shape)
+    if values.shape[1:] != expected or not np.issubdtype(values.dtype, np.floating) or not len(values):
+        raise ValueError(
+            f"The targets are {values.dtype} {list(values.shape)}; {G.name} needs float "
+            f"[N, {', '.join(map(str, expected))}] in [-1, 1], or uint8 [N, H, W, C]. "
+            "wplus.inversion.targets.read_targets reads and fits picture files."
+        )
+    if not np.isfinite(values).all() or np.abs(values).max() > 2:
+        raise ValueError("The targets have values that are not finite, or far outside of [-1, 1].")
+    return np.ascontiguousarray(values, np.float32)

@@ -1,0 +1,54 @@
+"""The stages of an inversion: many starts on small pictures, then fewer on whole ones, then one."""
+
+import math
+from dataclasses import dataclass
+
+from wplus.inversion.config import InvertConfig, SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Some steps in one space."""
+
+    steps: int
+    starts: int  # rows a picture, all of which take the steps
+    space: SearchSpace
+    is_coarse: bool  # on small pictures
+    learning_rate: float
+
+
+def stages_of(config: InvertConfig, *, has_coarse: bool) -> list[Stage]:
+    """The stages, whose steps add up to `num_steps`.
+
+    A sixth of the steps goes to all starts, on small pictures where the network draws them, a sixth to the best
+    quarter of them, and the rest to the best one, in the space that was asked for.
+    """
+    searching = config.num_steps // 6 if config.starts > 1 else 0
+    first = "z" if config.space == "z" else "w"
+    stages = []
+    if searching:
+        quarter = max(1, config.starts // 4)
+        rate = config.learning_rate
+        stages = [
+            Stage(steps=searching, starts=config.starts, space=first, is_coarse=has_coarse, learning_rate=rate),
+            Stage(steps=searching, starts=quarter, space=first, is_coarse=False, learning_rate=rate * 0.6),
+        ]
+    rest = config.num_steps - 2 * searching
+    if config.space == "w+" and not searching:  # W first all the same
+        stages.append(Stage(steps=rest // 2, starts=1, space="w", is_coarse=False, learning_rate=config.learning_rate))
+        rest -= rest // 2
+    if rest:
+        rate = config.learning_rate * (0.6 if searching else 1)
+        stages.append(Stage(steps=rest, starts=1, space=config.space, is_coarse=False, learning_rate=rate))
+    return [stage for stage in stages if stage.steps]
+
+
+def rate_at(step: int, steps: int, config: InvertConfig) -> float:
+    """The factor of the learning rate, from 0 to 1: a linear rise, a stretch of 1, and half a cosine down.
+
+    Source: Karras et al. 2020 (StyleGAN2), appendix D.
+    """
+    t = step / steps
+    ramp = min(1.0, (1 - t) / config.rampdown) if config.rampdown else 1.0
+    ramp = 0.5 - 0.5 * math.cos(ramp * math.pi)
+    return ramp * min(1.0, (t + 1 / steps) / config.rampup) if config.rampup else ramp
