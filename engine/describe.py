@@ -8,6 +8,7 @@ from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
 from wplus.checkpoints.checkpoint import Provenance
 from wplus.config import Config, StyleConfig, config_to_dict
 from wplus.errors import ArtifactError, WplusError
+from wplus.inversion.measurements import is_measurements, measurement_facts
 from wplus.latents import Latents
 from wplus.loading import checked_bundle, display_name
 from wplus.manifest import FORMAT_VERSION, GraphSpec, Port
@@ -18,11 +19,11 @@ _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
 
 
 def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
-    """Facts about a network, a bundle, a latent file, or a picture or video of ours.
+    """Facts about a network, a bundle, a latent file, measurements, or a picture or video of ours.
 
     Raises:
         CheckpointError, UnsupportedError: it is a network that cannot be read.
-        ArtifactError: it is a bundle, latent file or picture that cannot be read.
+        ArtifactError: it is a bundle, a picture, or a file of latents or measurements that cannot be read.
     """
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
@@ -30,6 +31,8 @@ def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
         return {"file": display_name(source)} | _describe_bundle(checked_bundle(path, sha256))
     if suffix in _PICTURE_SUFFIXES:
         return {"file": path.name} | _describe_picture(path)
+    if suffix == ".npz" and path.is_file() and is_measurements(path):
+        return {"file": path.name} | measurement_facts(path)
     if suffix in (".npz", ".npy"):
         return {"file": path.name} | _describe_latents(Latents.load(path))
     if suffix in (".pt", ".pth") and (latents := _torch_latents(path)) is not None:
