@@ -57,6 +57,21 @@ class GridShape(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
+class PictureSize(click.ParamType[tuple[int, int]]):
+    """`256x128`: width and height in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The two numbers, both at least 1."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([1-9]\d{0,3})[xX]([1-9]\d{0,3})", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no size; write width and height in pixels like 256x128.", param, ctx)
+        return int(match[1]), int(match[2])
+
+
 class FiniteNumber(click.ParamType[float]):
     """A number that is neither NaN nor infinite."""
 

@@ -57,7 +57,7 @@ def test_wrong_usage_exits_with_2(run: Run, arguments: list[str]) -> None:
     assert "Usage: wplus" in outcome.err
 
 
-@pytest.mark.parametrize("verb", ["info", "convert", "sample", "walk", "bench", "doctor"])
+@pytest.mark.parametrize("verb", ["info", "convert", "sample", "walk", "measure", "bench", "doctor"])
 def test_every_verb_has_help(run: Run, verb: str) -> None:
     outcome = run(verb, "--help")
     assert outcome.code == 0
