@@ -26,7 +26,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     ".gif": GifImagePlugin.GifImageFile,
 }
 # What Image.open itself takes for a damaged file; it is not used because it refuses grids above 180 megapixels.
-_DAMAGED = (
+DAMAGED = (
     OSError,
     SyntaxError,
     ValueError,
@@ -83,7 +83,7 @@ def read_metadata(path: str | Path) -> dict[str, Any] | None:
         raise ArtifactError(f"{path} is no picture or video of ours; {', '.join(_READERS)} and .mp4 can be read.")
     try:
         return _parse(_mp4_comment(path) if suffix == ".mp4" else _picture_text(_READERS[suffix], path))
-    except _DAMAGED as exc:
+    except DAMAGED as exc:
         raise ArtifactError(f"{path} cannot be read: {exc}.") from exc
 
 
