@@ -22,3 +22,9 @@ def test_latents_of_format_1_are_read_and_belong_to_their_network() -> None:
     G = wplus.load(DATA / "format1.safetensors", device="cpu")
     np.testing.assert_allclose(latents.values, G.map(seeds_to_z([0, 1], 8), truncation_psi=0.7), rtol=1e-5, atol=1e-6)
     assert G.images(latents).shape == (2, 8, 8, 3)
+
+
+def test_latents_of_format_2_bring_their_transform() -> None:
+    latents = Latents.load(DATA / "format2.npz")
+    assert (latents.space, latents.generator, latents.values.shape) == ("w+", _FINGERPRINT, (2, 3, 4))
+    np.testing.assert_array_equal(latents.transform, [np.eye(3), np.diag([-1, -1, 1])])

@@ -131,7 +131,7 @@ def _meta(**changes: Any) -> str:
         ("x.npz", _W, {"meta": np.array('{"format": 1}')}, "what it says of itself cannot be read"),
         ("x.npz", _W, {"meta": np.array(_meta(generator=5))}, "makes no sense"),
         ("x.npz", _W, {"meta": np.array(_meta(space="q"))}, "space is 'q'"),
-        ("x.npz", _W, {"meta": np.array(_meta(format=2))}, "format 2; this version of wplus reads up to 1"),
+        ("x.npz", _W, {"meta": np.array(_meta(format=3))}, "format 3; this version of wplus reads up to 2"),
         ("x.pt", {"a": 1}, {}, "a tensor, or what rosinality's projector writes, is needed"),
         ("x.pt", {"latent": torch.zeros(6, 16), "noise": 3}, {}, "its noise is a int; a list of tensors is needed"),
         ("x.pt", {"latent": [1.0]}, {}, "latent is a list; a dense tensor is needed"),
