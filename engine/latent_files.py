@@ -2,7 +2,6 @@
 
 import json
 import logging
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +13,13 @@ from wplus import __version__
 from wplus.errors import ArtifactError, CheckpointError, LatentMismatchError
 from wplus.files import whole_file
 from wplus.latents import Latents, Space
+from wplus.numpy_files import read_arrays
 
 FORMAT_VERSION = 2  # with a transform; without one, files are of version 1, which older readers know
 
 _KEYS = ("w", "z", "dlatents")
 _SPACES: dict[int, Space] = {2: "w", 3: "w+", 4: "z"}  # by the number of axes, where a file says nothing
 _NOISE = "noise/"
-_MAX_EXPANSION = 200  # what broadcast w's compress to is a hundredth; a zip bomb is a thousandth
-_SMALL = 2**26  # bytes that any file may expand to
 
 _Array = NDArray[np.float32]
 
@@ -139,31 +137,17 @@ def _read_numpy(path: Path) -> _Contents:
     Raises:
         ValueError: the file is damaged, hostile, or lacks the arrays that are needed.
     """
-    try:
-        with path.open("rb") as stream:  # opened here, since numpy leaves a damaged file open
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return _Contents(loaded)
-            _check_expansion(loaded.zip, path.stat().st_size)
-            names = loaded.files
-            key = next((key for key in _KEYS if key in names), None)
-            arrays = {
-                name: loaded[name] for name in names if name in (key, "meta", "transform") or name.startswith(_NOISE)
-            }
-    except Exception as exc:  # on a damaged file numpy and zipfile raise anything, SyntaxError and zlib.error included
-        raise ValueError(f"the file is damaged, or none of numpy's ({type(exc).__name__}).") from exc
+    known = ("", "meta", "transform", *_KEYS)
+    arrays, names = read_arrays(path, wanted=lambda name: name in known or name.startswith(_NOISE))
+    if "" in names:
+        return _Contents(arrays[""])
+    key = next((key for key in _KEYS if key in names), None)
     if key is None:
         raise ValueError(f"it has the arrays {', '.join(names)[:200] or 'none'}; latents are named {', '.join(_KEYS)}.")
     noise = {name.removeprefix(_NOISE): _floats(value) for name, value in arrays.items() if name.startswith(_NOISE)}
     meta = str(arrays["meta"]) if "meta" in arrays else None
     transform = _floats(arrays["transform"]) if "transform" in arrays and meta is not None else None
     return _Contents(arrays[key], noise, "z" if key == "z" else None, meta, transform)
-
-
-def _check_expansion(archive: zipfile.ZipFile, size: int) -> None:
-    total = sum(entry.file_size for entry in archive.infolist())
-    if total > max(_SMALL, _MAX_EXPANSION * size):
-        raise MemoryError(f"{size:,} bytes expand to {total:,}")
 
 
 def _read_torch(path: Path) -> _Contents:
