@@ -13,7 +13,20 @@ from wplus.errors import WplusError
 
 __all__ = ["main"]
 
-_VERBS = ("info", "convert", "sample", "walk", "invert", "measure", "export", "verify", "prepare", "cache", "bench", "doctor")
+_VERBS = (
+    "info",
+    "convert",
+    "sample",
+    "walk",
+    "invert",
+    "measure",
+    "export",
+    "verify",
+    "prepare",
+    "cache",
+    "bench",
+    "doctor",
+)
 
 
 class _Verbs(click.Group):

@@ -115,7 +115,9 @@ def _run(G: Generator, targets: Any, options: dict[str, Any], count: int, given:
 
         init = Latents.load(options["init"], num_ws=G.num_ws if G.has_w else None)
     outdir.mkdir(parents=True, exist_ok=True)
-    chosen = {name: options[name] or None if isinstance(options[name], bool) else options[name] for name in _INVERT_OPTIONS}
+    chosen = {
+        name: options[name] or None if isinstance(options[name], bool) else options[name] for name in _INVERT_OPTIONS
+    }
     with _bar(count) as on_step:
         result = invert(
             G,

@@ -12,6 +12,7 @@ import numpy as np
 from wplus.errors import ArtifactError
 from wplus.files import whole_file
 from wplus.inversion.search import Search, State, state_arrays, state_of
+from wplus.numpy_files import read_arrays
 
 _log = logging.getLogger(__name__)
 
@@ -73,13 +74,12 @@ class Checkpoints:
             return None
         path = self._file(number)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays: dict[str, Any] = {name: file[name] for name in file.files}
+            arrays: dict[str, Any] = dict(read_arrays(path, wanted=lambda _: True)[0])
             key = str(arrays.pop("key"))
             state = (
                 state_of(arrays, self._search.config.betas) if bool(arrays.pop("is_finished")) == is_finished else None
             )
-        except Exception as exc:  # on a damaged file numpy and zipfile raise anything
+        except (KeyError, ValueError) as exc:
             raise ArtifactError(f"{path} is damaged ({type(exc).__name__}). Remove it to begin anew.") from exc
         if key != self._key():
             raise ArtifactError(

@@ -31,8 +31,7 @@ class Parametrization:
         """v of ws, both `[R, slots, w_dim]`."""
         if self.statistics is None:
             return ws.copy()
-        v: _Array = (ws - self.statistics.mean) @ self.statistics.inverse.T
-        return v
+        return _turn(ws - self.statistics.mean, self.statistics.inverse.T)
 
     def latents(self, variables: Arrays) -> Arrays:
         """What the network takes."""
@@ -40,7 +39,7 @@ class Parametrization:
         if "v" in variables:
             ws = variables["v"]
             if self.statistics is not None:
-                ws = self.statistics.mean + ws @ self.statistics.axes.T
+                ws = self.statistics.mean + _turn(ws, self.statistics.axes.T)
             found["ws"] = np.repeat(ws, self.num_ws // ws.shape[1], axis=1)
         if "place" in variables:
             found["transform"] = transforms(variables["place"])
@@ -53,10 +52,17 @@ class Parametrization:
             g = gradients["ws"]
             if variables["v"].shape[1] == 1:
                 g = g.sum(axis=1, keepdims=True)
-            found["v"] = g if self.statistics is None else g @ self.statistics.axes
+            found["v"] = g if self.statistics is None else _turn(g, self.statistics.axes)
         if "place" in variables:
             found["place"] = _pull_place(gradients["transform"], variables["place"])
         return found
+
+
+def _turn(rows: _Array, matrix: _Array) -> _Array:
+    """rows `[R, slots, w_dim]` times a matrix. Not by BLAS: its threads would wait in PyTorch's way, and a row's last
+    bits could depend on the others'."""
+    turned: _Array = np.einsum("rsd,de->rse", rows, matrix)
+    return turned
 
 
 def transforms(place: _Array) -> _Array:
