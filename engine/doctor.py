@@ -22,6 +22,7 @@ _EXTRAS = {
     "safetensors": "torch",
     "onnx": "torch",
     "onnxscript": "torch",
+    "torchmetrics": "torch",
     "triton": "torch",
     "av": "video",
 }

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 _ROOT = Path(__file__).parents[1]
-_ABSENT = ("torch", "safetensors", "onnx", "onnxscript", "openvino", "av", "triton")
+_ABSENT = ("torch", "safetensors", "onnx", "onnxscript", "torchmetrics", "openvino", "av", "triton")
 
 
 @pytest.fixture(scope="session")

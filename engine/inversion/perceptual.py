@@ -108,9 +108,9 @@ def load_lpips(
     """
     heads = _found_heads() if heads is None else _existing(Path(heads))
     backbone = _found_backbone() if backbone is None else _existing(Path(backbone))
-    stored = _read(heads, checksums[1])
+    stored = _read(heads, checksums[1], source=_INSTALL)
     lines = [_tensor(heads, stored, f"lin{n}.model.1.weight", (1, width, 1, 1)) for n, width in enumerate(_WIDTHS)]
-    stored = _read(backbone, checksums[0])
+    stored = _read(backbone, checksums[0], source=_URL)
     blocks: list[list[_Convolution]] = []
     channels = 3
     for numbers, width in zip(_BLOCKS, _WIDTHS, strict=True):
@@ -160,7 +160,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read(path: Path, checksum: str) -> dict[str, object]:
+def _read(path: Path, checksum: str, *, source: str) -> dict[str, object]:
     """The tensors in a file of torch's, once it has proved to be the one that it should be."""
     try:
         with path.open("rb") as file:
@@ -168,7 +168,7 @@ def _read(path: Path, checksum: str) -> dict[str, object]:
         if not found.startswith(checksum):
             raise ArtifactError(
                 f"{path} is not the file that LPIPS was made with: its SHA-256 begins with {found[:8]}, not with "
-                f"{checksum[:8]}. Get it anew: {_URL if path.suffix and 'vgg16' in path.name else _INSTALL}."
+                f"{checksum[:8]}. Get it anew: {source}"
             )
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except ArtifactError:

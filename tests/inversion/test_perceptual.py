@@ -136,7 +136,7 @@ def test_tiny_pictures_and_other_channels_are_refused(files: _Files) -> None:
 def test_any_other_vgg16_is_refused(files: _Files) -> None:
     backbone, heads, (_, checksum) = files
     with pytest.raises(
-        ArtifactError, match=r"not the file that LPIPS was made with: .* not with 397923af. Get it anew"
+        ArtifactError, match=r"not the file that LPIPS was made with: .* not with 397923af. Get it anew: https"
     ):
         load_lpips(backbone, heads=heads, checksums=(perceptual.CHECKSUMS[0], checksum))
 
