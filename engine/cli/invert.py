@@ -1,7 +1,6 @@
 """`wplus invert`: latents of pictures, or of measurements of pictures."""
 
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from wplus.errors import WplusError
 from wplus.generator import Generator
 from wplus.inversion.measurements import Measurements, measure
 from wplus.inversion.operators import Operator, make_operator
@@ -119,7 +118,7 @@ def _run(G: Generator, targets: Any, options: dict[str, Any], count: int, given:
         name: options[name] or None if isinstance(options[name], bool) else options[name] for name in _INVERT_OPTIONS
     }
     with _bar(count) as on_step:
-        result = invert(
+        return invert(
             G,
             targets,
             steps=options["num_steps"],
@@ -130,7 +129,6 @@ def _run(G: Generator, targets: Any, options: dict[str, Any], count: int, given:
             **chosen,
             **given,
         )
-    return result
 
 
 @contextmanager

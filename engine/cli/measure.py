@@ -62,7 +62,7 @@ def command(
 
     img_shape = (3, size[1], size[0]) if size is not None else _shape_of(str(network))
     operator = make_operator(text, img_shape=img_shape, seed=seed)
-    img = torch.from_numpy(read_picture(target, channels=img_shape[0], size=img_shape[1:]))
+    img = torch.from_numpy(read_picture(target, channels=img_shape[0], size=img_shape[1:]).img)
     measure(operator, img[None], seeds=[seed], sigma=sigma).save(output)
     channels, height, width = img_shape
     count, numbers = operator.num_measurements, math.prod(img_shape)

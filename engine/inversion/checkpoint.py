@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from wplus.errors import ArtifactError
 from wplus.files import whole_file
 from wplus.inversion.search import Search, State, state_arrays, state_of
 from wplus.numpy_files import read_arrays
-
-_log = logging.getLogger(__name__)
 
 _EVERY = 30.0  # seconds between two writings
 

@@ -17,6 +17,7 @@ from wplus.inversion.spaces import NOISE, Parametrization
 _log = logging.getLogger(__name__)
 
 _Array = NDArray[np.float32]
+_Penalty = Callable[[_Array], tuple[_Array, _Array]]  # rows to values [R] and their gradients
 
 _IMPROVEMENT = 1e-3  # relative: what counts as one for patience
 _SLOWEST = 2.0**-10  # rates are halved at a step that gives no number; a row so slow is left where it is
@@ -114,7 +115,8 @@ def _evaluate(task: Task, rows: Rows, shift: _Array | None) -> tuple[_Array, Arr
     return losses, gradients
 
 
-def _penalties(task: Task, name: str) -> list[tuple[float, Callable[[_Array], tuple[_Array, _Array]]]]:
+def _penalties(task: Task, name: str) -> list[tuple[float, _Penalty]]:
+    found: list[tuple[float, _Penalty]]
     if name.startswith(NOISE):
         found = [(task.config.noise_weight, roughness)]
     elif name == "v":

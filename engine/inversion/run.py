@@ -161,7 +161,7 @@ def _search(
     coarse = coarse_resolution(G, label) if goal.is_scalable and config.starts > 1 and init is None else None
     statistics = w_statistics(G, label) if G.has_w and config.space != "z" else None
     space = Parametrization(num_ws=G.num_ws if G.has_w else 1, statistics=statistics if config.is_whitened else None)
-    stages = stages_of(config if init is None else replace(config, starts=1), has_coarse=coarse is not None)
+    stages = stages_of(config, has_coarse=coarse is not None, is_given=init is not None)
 
     @cache
     def objective(is_coarse: bool) -> Objective:
@@ -249,13 +249,13 @@ def _collect(
         transform=found.get("transform"),
     )
     judge = TorchObjective(G, goal, c=label)
-    losses = [
+    final = [
         judge.losses({name: value[i : i + 1] for name, value in found.items()}, np.array([i])) for i in range(count)
     ]
     return Inversion(
         latents=latents,
         images=draw_found(G, latents, label),
-        losses=np.concatenate(losses),
+        losses=np.concatenate(final),
         history=history,
         paths=paths,
         is_interrupted=is_interrupted,

@@ -17,14 +17,18 @@ class Stage:
     learning_rate: float
 
 
-def stages_of(config: InvertConfig, *, has_coarse: bool) -> list[Stage]:
+def stages_of(config: InvertConfig, *, has_coarse: bool, is_given: bool = False) -> list[Stage]:
     """The stages, whose steps add up to `num_steps`.
 
     A sixth of the steps goes to all starts, on small pictures where the network draws them, a sixth to the best
-    quarter of them, and the rest to the best one, in the space that was asked for.
+    quarter of them, and the rest to the best one, in the space that was asked for. All of them go to one start that was
+    given.
     """
+    if is_given:
+        rate = config.learning_rate
+        return [Stage(steps=config.num_steps, starts=1, space=config.space, is_coarse=False, learning_rate=rate)]
     searching = config.num_steps // 6 if config.starts > 1 else 0
-    first = "z" if config.space == "z" else "w"
+    first: SearchSpace = "z" if config.space == "z" else "w"
     stages = []
     if searching:
         quarter = max(1, config.starts // 4)

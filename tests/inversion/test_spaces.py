@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from wplus.generator import Generator
 from wplus.inversion.adam import Arrays
 from wplus.inversion.spaces import Parametrization, transforms
 from wplus.inversion.statistics import WStatistics, w_statistics
-from wplus.generator import Generator
 from wplus.transforms import user_transform
 
 _RANDOM = np.random.RandomState(0)
