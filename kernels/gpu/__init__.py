@@ -1,3 +1,3 @@
-"""The operators in Triton; imported by `wplus.kernels.ops` alone, when they run."""
+"""The operators in Triton; imported by `ops.py` and `ends.py` alone, when they run."""
 
 __all__: list[str] = []

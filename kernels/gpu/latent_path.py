@@ -4,14 +4,12 @@ One program makes one latent: it reads the keyframes on both sides whole (a late
 norms and angles need no second pass, and writes its own.
 """
 
-from typing import Literal
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-Interp = Literal["linear", "slerp", "catmull-rom"]
+from wplus.kernels.reference import Interp
 
 
 @triton.jit
@@ -150,7 +148,10 @@ def latent_path(
     mix: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """See `wplus.kernels.latent_path`; all tensors are contiguous, times float64, the rest float32, the mask uint8."""
+    """See `wplus.kernels.latent_path`; all tensors are contiguous, times float64, the rest float32, the mask uint8.
+
+    `interp` is anything but "spline".
+    """
     count, num_ws, dim = keyframes.shape
     out = torch.empty((len(times), num_ws, dim), dtype=torch.float32, device=keyframes.device)
     if len(times):
