@@ -60,6 +60,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, plan: Plan) -> Tensor:
+        """x `[N, C, H, W]`; the result lies channels last."""
         ctx.save_for_backward(x)
         ctx.plan = plan
         size = (*x.shape[:2], plan.rows.out, plan.columns.out)
@@ -71,6 +72,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Of x; each piece is computed again."""
         (x,) = ctx.saved_tensors
         total = torch.zeros_like(x)
         for piece in pieces(ctx.plan, *x.shape[:2]):
