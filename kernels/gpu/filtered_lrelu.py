@@ -16,9 +16,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from wplus.kernels.gpu.convolution import Dot, dot_type
+from wplus.kernels.gpu.separable import Filters, factors
 
 _SIZES = ["in_height", "in_width", "out_height", "out_width", "pad_y", "pad_x"]  # no other machine code for each
 _SIDE_UP = 64  # of the square of up-sampled places
@@ -211,35 +211,6 @@ def _filtered_lrelu_bwd_kernel(
         _store_tile(x_grad_ptr, g, n, c, own_y, own_x, in_height, in_width, ALL, SIDE_IN, STEP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What is done between the convolution and its result; taps are correlated with, gains included."""
-
-    up_taps: Tensor  # [taps], float32
-    down_y: Tensor  # [rank, taps], float32: the down-sampling filter is the sum of down_y[r] times down_x[r]
-    down_x: Tensor
-    up: int
-    down: int
-    padding: tuple[int, int, int, int]  # left, right, top, bottom
-    slope: float
-    clamp: float | None
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """What the tiles depend on."""
-        taps = {"up_taps": self.up_taps.shape[0], "down_taps": self.down_y.shape[1]}
-        return {"up": self.up, "down": self.down, **taps}
-
-    def out_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the result."""
-        left, right, top, bottom = self.padding
-        lost = self.up_taps.shape[0] - 1 + self.down_y.shape[1]
-        return (
-            (height * self.up + top + bottom - lost) // self.down + 1,
-            (width * self.up + left + right - lost) // self.down + 1,
-        )
-
-
 def filtered_lrelu(
     x: Tensor,
     fu: Tensor,
@@ -254,7 +225,7 @@ def filtered_lrelu(
     clamp: float | None,
 ) -> Tensor:
     """See `wplus.kernels.filtered_lrelu`; x lies channels last."""
-    down_y, down_x = _factors(fd)
+    down_y, down_x = factors(fd)
     filters = Filters(
         up_taps=(fu.float().flip(0) * (up * math.sqrt(gain))).contiguous(),
         down_y=down_y,
@@ -324,7 +295,6 @@ class Tile:
 
     step: int  # rows and columns that it stores
     side_in: int
-    side_up: int
     side_out: int
 
     def grid(self, stored: Tensor) -> tuple[int, int, int]:
@@ -344,7 +314,7 @@ def forward_tile(*, up: int, down: int, up_taps: int, down_taps: int) -> Tile:
 
     step = max((step for step in range(1, _SIDE_UP + 1) if fits(step)), default=0)
     side_out = max(16, triton.next_power_of_2(step))
-    return Tile(step=step, side_in=side_in, side_up=_SIDE_UP, side_out=side_out)
+    return Tile(step=step, side_in=side_in, side_out=side_out)
 
 
 def backward_tile(*, up: int, down: int, up_taps: int, down_taps: int) -> Tile:
@@ -357,7 +327,7 @@ def backward_tile(*, up: int, down: int, up_taps: int, down_taps: int) -> Tile:
         return is_read and places <= _SIDE_UP
 
     step = max((step for step in range(1, side_in + 1) if fits(step)), default=0)
-    return Tile(step=step, side_in=side_in, side_up=_SIDE_UP, side_out=side_out)
+    return Tile(step=step, side_in=side_in, side_out=side_out)
 
 
 def _reach(places: int, taps: int, factor: int) -> int:
@@ -391,29 +361,10 @@ def _arguments(x: Tensor, bias: Tensor | None, y: Tensor, filters: Filters, tile
         "CLAMPS": filters.clamp is not None,
         "STEP": tile.step,
         "SIDE_IN": tile.side_in,
-        "SIDE_UP": tile.side_up,
+        "SIDE_UP": _SIDE_UP,
         "SIDE_OUT": tile.side_out,
         "CHANNELS": at_once,
         "REPEATS": _CHANNELS // at_once,
         "num_warps": warps,
         "num_stages": 1,
     }
-
-
-_decomposed = WeakTensorKeyDictionary()  # filter -> (its version, its factors): a decomposition takes milliseconds
-
-
-def _factors(f: Tensor) -> tuple[Tensor, Tensor]:
-    """A filter, to be convolved, as a sum of separable ones to be correlated with: `[rank, taps]` down and across."""
-    if f.ndim == 1:
-        taps = f.float().flip(0)[None].contiguous()
-        return taps, taps
-    version, factors = _decomposed.get(f, (None, None))
-    if version != f._version:
-        u, s, vt = torch.linalg.svd(f.double().cpu().flip(0, 1))
-        rank = max(1, int((s > s[0] * 1e-7).sum()))
-        root = s[:rank, None].sqrt()
-        factors = tuple((root * part).float().contiguous().to(f.device) for part in (u.T[:rank], vt[:rank]))
-        _decomposed[f] = (f._version, factors)
-    down_y, down_x = factors
-    return down_y, down_x
