@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wplus.kernels.gpu.epilogue import Epilogue, activate
 
-Dot = Literal["ieee", "tf32", "tf32x3"]  # how float32 is multiplied
+Dot = Literal["ieee", "tf32"]  # how float32 is multiplied
 
 
 def dot_type(dtype: torch.dtype) -> Dot:
@@ -50,6 +50,14 @@ class Form:
             return Form(stride=self.up)
         assert self.stride == 1, "a strided convolution is a gradient itself"
         return Form(padding=kernel - 1 - self.padding, flips=True)
+
+
+@triton.jit
+def _met(place, tap, UP: tl.constexpr, STRIDE: tl.constexpr, PAD: tl.constexpr):
+    """The row or column of the input that a tap meets; `place` is one of the result, counted within its phase."""
+    if UP == 1:
+        return place * STRIDE + tap - PAD
+    return place - tap
 
 
 @triton.jit(do_not_specialize=["batch", "in_height", "in_width", "out_height", "out_width", "stride_noise_n"])
@@ -114,12 +122,8 @@ def _convolution_kernel(
         is_in = i < C_IN
         tap_y = tap // taps_x
         tap_x = tap % taps_x
-        if UP == 1:
-            y = row * STRIDE + tap_y - PAD
-            x = column * STRIDE + tap_x - PAD
-        else:
-            y = row - tap_y
-            x = column - tap_x
+        y = _met(row, tap_y, UP, STRIDE, PAD)
+        x = _met(column, tap_x, UP, STRIDE, PAD)
         w_tap = (phase_y + UP * tap_y) * KERNEL + phase_x + UP * tap_x
         if FLIP:
             w_tap = KERNEL * KERNEL - 1 - w_tap
@@ -135,7 +139,7 @@ def _convolution_kernel(
         )  # [KN]
         acc = tl.dot(a, b, acc, input_precision=DOT)
 
-    pixel = ((n * out_height + row * UP + phase_y) * out_width + column * UP + phase_x).to(tl.int64)
+    place = (row * UP + phase_y) * out_width + column * UP + phase_x
     acc = activate(
         acc,
         out_scale_ptr,
@@ -146,7 +150,7 @@ def _convolution_kernel(
         slope,
         limit,
         n,
-        (row * UP + phase_y) * out_width + column * UP + phase_x,
+        place,
         o,
         is_pixel,
         is_out,
@@ -154,11 +158,9 @@ def _convolution_kernel(
         ACTIVATES,
         CLAMPS,
     )
-    tl.store(
-        y_ptr + pixel[:, None] * C_OUT + o[None, :],
-        acc.to(y_ptr.dtype.element_ty),
-        mask=is_pixel[:, None] & is_out[None, :],
-    )
+    pixel = (n * out_height * out_width + place).to(tl.int64)
+    mask = is_pixel[:, None] & is_out[None, :]
+    tl.store(y_ptr + pixel[:, None] * C_OUT + o[None, :], acc.to(y_ptr.dtype.element_ty), mask=mask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
