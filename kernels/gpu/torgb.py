@@ -106,7 +106,8 @@ def torgb(
     size = (count, outputs, height, width)
     y = torch.empty(size, dtype=torch.float32, device=x.device, memory_format=torch.channels_last)
     taps_y, taps_x = (1, 1) if f is None else f.shape
-    block_m = 64 if x.dtype == torch.float32 else 128
+    # Without tensor cores, which do not multiply float32 in full, each thread has its part of both blocks in registers.
+    block_m, most_k, warps = (64, 32, 8) if x.dtype == torch.float32 else (128, 64, 4)
     _torgb_kernel[(triton.cdiv(height * width, block_m), count)](
         x_ptr=x,
         w_ptr=weight,
@@ -128,7 +129,7 @@ def torgb(
         BLOCK_M=block_m,
         DOT=dot_type(x.dtype),
         BLOCK_N=16,  # the fewest that tensor cores take
-        BLOCK_K=min(64, max(16, triton.next_power_of_2(channels))),
-        num_warps=4,
+        BLOCK_K=min(most_k, max(16, triton.next_power_of_2(channels))),
+        num_warps=warps,
     )
     return y
