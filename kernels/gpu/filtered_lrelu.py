@@ -189,6 +189,14 @@ def _filtered_lrelu_bwd_kernel(
     back_y = _band(up_ptr, own_y * UP - up_y + pad_y, -1, UP, UP_TAPS, SIDE_UP, SIDE_IN)
     for repeat in range(REPEATS):
         c = (tl.program_id(1) * REPEATS + repeat) * CHANNELS + tl.arange(0, CHANNELS)
+        # The gradient first: while it is summed over ranks, nothing else has to stay in registers.
+        grad, _ = _load_tile(grad_ptr, n, c, out_y, out_x, out_height, out_width, ALL, SIDE_OUT)
+        g = tl.zeros([CHANNELS, SIDE_UP, SIDE_UP], tl.float32)
+        for rank in range(RANK):
+            band = _band(down_x_ptr + rank * DOWN_TAPS, up_x - out_x * DOWN, -DOWN, 1, DOWN_TAPS, SIDE_OUT, SIDE_UP)
+            v = _along(grad, band, CHANNELS, SIDE_OUT, SIDE_OUT, SIDE_UP, DOT).to(grad.dtype)  # [C, x, y]
+            band = _band(down_y_ptr + rank * DOWN_TAPS, up_y - out_y * DOWN, -DOWN, 1, DOWN_TAPS, SIDE_OUT, SIDE_UP)
+            g += _along(v, band, CHANNELS, SIDE_UP, SIDE_OUT, SIDE_UP, DOT)  # [C, y, x]
         x, is_inside = _load_tile(x_ptr, n, c, in_y, in_x, in_height, in_width, ALL, SIDE_IN)
         if bias_ptr is not None:
             bias = tl.load(bias_ptr + c, mask=c < ALL, other=0.0)
@@ -198,13 +206,6 @@ def _filtered_lrelu_bwd_kernel(
         factor = tl.where(u > 0, 1.0, slope)
         if CLAMPS:
             factor = tl.where((u * factor <= limit) & (u * factor >= -limit), factor, 0.0)
-        grad, _ = _load_tile(grad_ptr, n, c, out_y, out_x, out_height, out_width, ALL, SIDE_OUT)
-        g = tl.zeros([CHANNELS, SIDE_UP, SIDE_UP], tl.float32)
-        for rank in range(RANK):
-            band = _band(down_x_ptr + rank * DOWN_TAPS, up_x - out_x * DOWN, -DOWN, 1, DOWN_TAPS, SIDE_OUT, SIDE_UP)
-            v = _along(grad, band, CHANNELS, SIDE_OUT, SIDE_OUT, SIDE_UP, DOT).to(x.dtype)  # [C, x, y]
-            band = _band(down_y_ptr + rank * DOWN_TAPS, up_y - out_y * DOWN, -DOWN, 1, DOWN_TAPS, SIDE_OUT, SIDE_UP)
-            g += _along(v, band, CHANNELS, SIDE_UP, SIDE_OUT, SIDE_UP, DOT)  # [C, y, x]
         g = (g * factor).to(x.dtype)
         g = _along(g, back_x, CHANNELS, SIDE_UP, SIDE_UP, SIDE_IN, DOT).to(x.dtype)  # [C, x, y]
         g = _along(g, back_y, CHANNELS, SIDE_IN, SIDE_UP, SIDE_IN, DOT)  # [C, y, x]
