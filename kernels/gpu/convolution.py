@@ -172,6 +172,7 @@ class Tile:
     inputs: int
     warps: int
     stages: int
+    registers: int | None = None  # the most of a thread; None leaves it to the assembler
 
     @property
     def name(self) -> str:
@@ -179,36 +180,45 @@ class Tile:
         return f"{self.pixels}x{self.outputs}x{self.inputs}w{self.warps}s{self.stages}"
 
 
-_HALF_TILES = (
+_HALF_TILES: tuple[Tile, ...] = (
     Tile(pixels=64, outputs=64, inputs=64, warps=4, stages=4),
     Tile(pixels=64, outputs=128, inputs=64, warps=4, stages=3),
     Tile(pixels=128, outputs=64, inputs=32, warps=4, stages=4),
 )
-_SINGLE_TILES = (
+_SINGLE_TILES: tuple[Tile, ...] = (
     Tile(pixels=64, outputs=64, inputs=32, warps=4, stages=3),
     Tile(pixels=128, outputs=64, inputs=32, warps=8, stages=3),
 )
+# Left alone, the assembler takes fewer registers than gradients of 1x1 convolutions and up-sampling in float32 need, so
+# that one program more fits, and keeps the rest in memory.
+_HALF_POINT_GRADIENT_TILES = tuple(replace(tile, registers=255) for tile in _HALF_TILES)
+_SINGLE_UP_TILES = (replace(_SINGLE_TILES[0], registers=128), *_SINGLE_TILES[1:])
+# Where channels do not fill whole accesses of 16 bytes, every number has an address of its own, and registers do not
+# hold those of the tiles above: here 8 warps share them, and a step in half precision takes 32 channels.
+_UNEVEN_HALF_TILES = (
+    Tile(pixels=64, outputs=64, inputs=32, warps=8, stages=4),
+    Tile(pixels=128, outputs=64, inputs=32, warps=8, stages=4),
+)
+_UNEVEN_SINGLE_TILES = (Tile(pixels=64, outputs=64, inputs=32, warps=8, stages=3),)
 
 
-def tiles(x: Tensor, weight: Tensor) -> tuple[Tile, ...]:
+def tiles(x: Tensor, weight: Tensor, form: Form) -> tuple[Tile, ...]:
     """Those worth trying for a convolution, the safest first."""
     outputs, inputs = (max(16, triton.next_power_of_2(size)) for size in weight.shape[:2])
-    candidates = _SINGLE_TILES if x.dtype == torch.float32 else _HALF_TILES
+    is_even = all(size * x.element_size() % 16 == 0 for size in weight.shape[:2])
+    if x.dtype == torch.float32:
+        even = _SINGLE_TILES if form.up == 1 else _SINGLE_UP_TILES
+        candidates = even if is_even else _UNEVEN_SINGLE_TILES
+    else:
+        even = _HALF_POINT_GRADIENT_TILES if form.flips and weight.shape[2] == 1 else _HALF_TILES
+        candidates = even if is_even else _UNEVEN_HALF_TILES
     fitting = [
         replace(tile, outputs=min(tile.outputs, outputs), inputs=min(tile.inputs, inputs)) for tile in candidates
     ]
     return tuple(dict.fromkeys(fitting))
 
 
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    *,
-    epilogue: Epilogue,
-    form: Form,
-    tile: Tile,
-    dot: Dot,
-) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, *, epilogue: Epilogue, form: Form, tile: Tile, dot: Dot) -> Tensor:
     """The convolution of `form` of x with the weight, and the epilogue.
 
     Args:
@@ -247,6 +257,7 @@ def convolve(
         BLOCK_K=tile.inputs,
         num_warps=tile.warps,
         num_stages=tile.stages,
+        maxnreg=tile.registers,
         **epilogue.arguments(),
     )
     return y

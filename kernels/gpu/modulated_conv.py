@@ -169,7 +169,7 @@ def _convolve(x: Tensor, weight: Tensor, epilogue: Epilogue, form: Form) -> Tens
     """The convolution by whichever way was measured to be the fastest for this shape."""
     dot = dot_type(x.dtype)
     run = partial(convolve, x, weight, epilogue=epilogue, form=form, dot=dot)
-    ways = {tile.name: partial(run, tile=tile) for tile in tiles(x, weight)}
+    ways = {tile.name: partial(run, tile=tile) for tile in tiles(x, weight, form)}
     ways["library"] = partial(_library, x, weight, epilogue, form)
     key = (
         str(x.dtype).removeprefix("torch."),

@@ -157,6 +157,8 @@ def objections(found: Budget) -> list[str]:
     reasons = []
     if found.shared > chip(found.arch).shared_per_block:
         reasons.append(f"{where} takes {found.shared} bytes of shared memory, more than there are.")
+    if found.spills:
+        reasons.append(f"{where} has {found.spills} instructions that keep registers' values in memory.")
     if found.kernel in _MULTIPLYING and found.configuration.startswith(("*fp16", "*bf16")):
         wanted = {90: "wgmma", 100: "tcgen05"}.get(found.arch, "mma.sync")
         if found.tensor_core != wanted:
