@@ -32,7 +32,7 @@ def test_a_picture_is_measured_at_a_networks_size(run: Run, network: str, photo:
     assert "cropped to the middle" in outcome.err
     config = read_checkpoint(network).config
     operator = make_operator("coded:32", img_shape=(3, *config.img_shape), seed=5)
-    img = torch.from_numpy(read_picture(photo, channels=3, size=(16, 16)))[None]
+    img = torch.from_numpy(read_picture(photo, channels=3, size=(16, 16)).img)[None]
     loaded = Measurements.load(output)
     np.testing.assert_array_equal(loaded.y, measure(operator, img, seeds=[5], sigma=0.1).y)
     assert (loaded.sigma, loaded.operator.seed) == (0.1, 5)
