@@ -189,17 +189,17 @@ _SINGLE_TILES: tuple[Tile, ...] = (
     Tile(pixels=64, outputs=64, inputs=32, warps=4, stages=3),
     Tile(pixels=128, outputs=64, inputs=32, warps=8, stages=3),
 )
-# Left alone, the assembler takes fewer registers than gradients of 1x1 convolutions and up-sampling in float32 need, so
-# that one program more fits, and keeps the rest in memory.
+# Left alone, the assembler takes fewer registers than these need, so that one program more fits, and keeps the rest in
+# memory. Gradients of 1x1 convolutions are given more; up-sampling in float32 needs fewer with 8 warps.
 _HALF_POINT_GRADIENT_TILES = tuple(replace(tile, registers=255) for tile in _HALF_TILES)
-_SINGLE_UP_TILES = (replace(_SINGLE_TILES[0], registers=128), *_SINGLE_TILES[1:])
+_SINGLE_UP_TILES = (replace(_SINGLE_TILES[0], warps=8), *_SINGLE_TILES[1:])
 # Where channels do not fill whole accesses of 16 bytes, every number has an address of its own, and registers do not
 # hold those of the tiles above: here 8 warps share them, and a step in half precision takes 32 channels.
 _UNEVEN_HALF_TILES = (
     Tile(pixels=64, outputs=64, inputs=32, warps=8, stages=4),
     Tile(pixels=128, outputs=64, inputs=32, warps=8, stages=4),
 )
-_UNEVEN_SINGLE_TILES = (Tile(pixels=64, outputs=64, inputs=32, warps=8, stages=3),)
+_UNEVEN_SINGLE_TILES = (replace(_SINGLE_TILES[0], warps=8),)
 
 
 def tiles(x: Tensor, weight: Tensor, form: Form) -> tuple[Tile, ...]:
