@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         WplusError,
     )
     from wplus.generator import Generator
+    from wplus.inversion.run import Inversion, invert
     from wplus.latents import Latents
     from wplus.loading import load
     from wplus.sampling import Batch
@@ -33,12 +34,14 @@ __all__ = [
     "Batch",
     "CheckpointError",
     "Generator",
+    "Inversion",
     "LatentMismatchError",
     "Latents",
     "ParityError",
     "UnsupportedError",
     "WplusError",
     "__version__",
+    "invert",
     "latents",
     "load",
     "wrap",
@@ -47,6 +50,8 @@ __all__ = [
 _HOMES = {
     "Batch": "wplus.sampling",
     "Generator": "wplus.generator",
+    "Inversion": "wplus.inversion.run",
+    "invert": "wplus.inversion.run",
     "Latents": "wplus.latents",
     "load": "wplus.loading",
     "wrap": "wplus.wrapping",

@@ -1,6 +1,7 @@
 """What `wplus invert` does with its options."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,21 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from wplus.files import whole_file
 from wplus.generator import Generator
+from wplus.inversion.alignment import paste_back
 from wplus.inversion.measurements import Measurements, measure
 from wplus.inversion.operators import Operator, make_operator
 from wplus.inversion.output import write_inversion
 from wplus.inversion.run import Inversion, invert
 from wplus.inversion.search import StepReport
 from wplus.inversion.similarity import psnr, ssim
-from wplus.inversion.targets import read_picture, read_targets
+from wplus.inversion.targets import Target, open_picture, read_picture, read_targets
 from wplus.kernels import to_uint8
 from wplus.loading import load
 from wplus.media import Picture
+
+_log = logging.getLogger(__name__)
 
 _LOAD_OPTIONS = ("device", "backend", "precision", "threads", "sha256")
 _INVERT_OPTIONS = (
@@ -31,42 +36,55 @@ _CHECKPOINT = ".inversion.npz"
 def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
     """Inverts --target, seen through --operator where there is one; yields what is to be said."""
     G = _load(options)
-    height, width = G.img_shape
+    found = _targets(G, options)
+    pictures = np.stack([target.img for target in found])
+    weights = None
+    if any(target.weight is not None for target in found):
+        whole = np.ones((1, *G.img_shape), np.float32)
+        weights = np.stack([whole if target.weight is None else target.weight for target in found])
+    facts: dict[str, Any] = {}
+    targets: Any = pictures
+    given: dict[str, Any] = {"weights": weights}
+    if options["operator"] is not None:
+        shape = (G.img_channels, *G.img_shape)
+        operator = make_operator(options["operator"], img_shape=shape, seed=options["seed"] or 0)
+        made = _measure(operator, pictures, options)
+        targets, given = made.y, {"operator": operator, "sigma": made.sigma}
+        facts |= _said_of(operator)
+    result = _run(G, targets, options, len(found), given)
+    names = [target.name for target in found]
+    said = [facts | {"alignment": target.alignment.to_json()} for target in found]
+    yield from _write(G, result, options, names, [_bytes(target.img) for target in found], said)
+    if options["landmarks"] is not None:
+        yield from _paste_back(found[: len(result.images)], result, options)
+    yield from _report(result, pictures, names)
+
+
+def _targets(G: Generator, options: dict[str, Any]) -> list[Target]:
+    """The pictures that --target, --landmarks and --weight name."""
     marks = None
     if options["landmarks"] is not None:
         from wplus.inversion.landmarks import read_landmarks
 
         marks = read_landmarks(options["landmarks"])
     found = read_targets(
-        options["target"],
-        channels=G.img_channels,
-        size=(height, width),
-        landmarks=marks,
-        weight=options["weight"],
+        options["target"], channels=G.img_channels, size=G.img_shape, landmarks=marks, weight=options["weight"]
     )
-    pictures = np.stack([target.img for target in found])
-    weights = None
-    if any(target.weight is not None for target in found):
-        whole = np.ones((1, height, width), np.float32)
-        weights = np.stack([whole if target.weight is None else target.weight for target in found])
-    facts: dict[str, Any] = {}
-    targets: Any = pictures
-    given: dict[str, Any] = {"weights": weights}
-    if options["operator"] is not None:
-        shape = (G.img_channels, height, width)
-        operator = make_operator(options["operator"], img_shape=shape, seed=options["seed"] or 0)
-        made = _measure(operator, pictures, options)
-        targets, given = made.y, {"operator": operator, "sigma": made.sigma}
-        facts |= _said_of(operator)
-    result = _run(G, targets, options, len(found), given)
-    aligned = [target.alignment for target in found]
-    shown = [_bytes(target.img) for target in found]
-    for i, target in enumerate(found[: len(result.latents)]):
-        if aligned[i] is not None and options["landmarks"] is not None:
-            facts["alignment"] = aligned[i].to_json()
-        del target
-    yield from _write(G, result, options, [target.name for target in found], shown, facts)
-    yield from _report(result, pictures, [target.name for target in found])
+    if marks is None and any(target.alignment.source_size != G.img_shape for target in found):
+        _log.info("The middle of each picture is taken. Models of faces expect FFHQ's alignment: --landmarks gives it.")
+    return found
+
+
+def _paste_back(found: Sequence[Target], result: Inversion, options: dict[str, Any]) -> Iterator[str]:
+    """Writes `pasted.png`: the photograph, with what was found where the face was."""
+    outdir = Path(options["outdir"])
+    for target, image in zip(found, result.images, strict=True):
+        assert target.path is not None
+        folder = outdir if len(found) == 1 else outdir / target.name
+        whole = paste_back(open_picture(target.path), image, target.alignment)
+        with whole_file(folder / "pasted.png") as temporary:
+            whole.save(temporary, "PNG")
+        yield str(folder / "pasted.png")
 
 
 def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
@@ -88,7 +106,7 @@ def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
     result = _run(G, made.y, options, count, {"operator": operator, "sigma": made.sigma})
     names = [f"{i:04d}" for i in range(count)]
     shown = None if truth is None else [_bytes(truth[0])] * count
-    yield from _write(G, result, options, names, shown, _said_of(operator))
+    yield from _write(G, result, options, names, shown, [_said_of(operator)] * count)
     yield _said(operator, result)
     if truth is not None:
         yield from _report(result, np.repeat(truth, count, axis=0), names)
@@ -114,7 +132,7 @@ def _run(G: Generator, targets: Any, options: dict[str, Any], count: int, given:
 
         init = Latents.load(options["init"], num_ws=G.num_ws if G.has_w else None)
     outdir.mkdir(parents=True, exist_ok=True)
-    chosen = {
+    chosen: dict[str, Any] = {
         name: options[name] or None if isinstance(options[name], bool) else options[name] for name in _INVERT_OPTIONS
     }
     with _bar(count) as on_step:
@@ -160,7 +178,7 @@ def _write(
     options: dict[str, Any],
     names: list[str],
     targets: list[Picture] | None,
-    facts: dict[str, Any],
+    facts: list[dict[str, Any]],
 ) -> Iterator[str]:
     folders = write_inversion(
         G,

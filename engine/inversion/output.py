@@ -29,7 +29,7 @@ def write_inversion(
     *,
     names: Sequence[str],
     targets: Sequence[Picture] | None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Sequence[Mapping[str, Any]] | None = None,
     has_metadata: bool = True,
 ) -> list[Path]:
     """Writes `target.png`, `proj.png`, `projected_w.npz` and `history.json`, and `proj.mp4` where the path was kept.
@@ -43,7 +43,7 @@ def write_inversion(
         outdir: Made if it is missing.
         names: Of the targets, each once.
         targets: uint8 `[H, W, C]` each; None: measurements, of which there is no picture.
-        facts: What `history.json` is to say besides.
+        facts: What each target's `history.json` is to say besides.
         has_metadata: Whether pictures say how to draw them again.
 
     Returns:
@@ -58,7 +58,8 @@ def write_inversion(
     for i, folder in enumerate(folders):
         make_folder(folder)
         target = None if targets is None else targets[i]
-        _write_one(G, found, i, folder, target, dict(facts or {}), has_metadata=has_metadata)
+        own = {} if facts is None else dict(facts[i])
+        _write_one(G, found, i, folder, target, own, has_metadata=has_metadata)
     if len(names) > 1:
         _save_picture(outdir / "contact.png", contact_sheet(found.images, targets), None)
     return folders
