@@ -37,7 +37,7 @@ class EagerBackend:
     name = "torch"
 
     def __init__(self, network: nn.Module, *, device: str, precision: Precision, threads: int) -> None:
-        self._device = _choose_device(device)
+        self._device = choose_device(device)
         self.device = str(self._device)
         self.precision: Precision = precision
         self.threads = threads
@@ -114,16 +114,30 @@ class EagerBackend:
         needs_grad = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(needs_grad and torch.is_grad_enabled()))
-            if self._device.type == "cuda":
-                stack.enter_context(torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
-            ambient = torch.get_num_threads()
-            if ambient != self.threads:
-                stack.callback(torch.set_num_threads, ambient)
-                torch.set_num_threads(self.threads)
+            stack.enter_context(exact_arithmetic(self._device, self.threads))
             yield
 
 
-def _choose_device(name: str) -> torch.device:
+@contextmanager
+def exact_arithmetic(device: torch.device, threads: int) -> Iterator[None]:
+    """That many CPU threads; on CUDA no TF32, and convolutions that give the same bits each time."""
+    with ExitStack() as stack:
+        if device.type == "cuda":
+            stack.enter_context(torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False))
+        ambient = torch.get_num_threads()
+        if ambient != threads:
+            stack.callback(torch.set_num_threads, ambient)
+            torch.set_num_threads(threads)
+        yield
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; of "auto" cuda, then mps, then cpu.
+
+    Raises:
+        UnsupportedError: it is not there.
+        ValueError: there is no such device.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
