@@ -137,6 +137,7 @@ class Generator(Facts):
         self.fingerprint = fingerprint
         self.micro_batch = batch or default_micro_batch(config)
         self.threads = threads
+        self.tuning: str | None = None  # name of the file that its weights were changed by; `wplus.load` sets it
         self.reload: tuple[Any, ...] | None = None  # what pickling records; `wplus.load` sets it
         self._noise_consts = noise_consts or {}
         self._noise_variant = noise_variant  # of the graphs; "input" where every mode works, as in torch

@@ -10,11 +10,13 @@ from wplus.backends.choice import check_options
 from wplus.bundle import MANIFEST, Bundle, file_sum, is_bundle, read_bundle
 from wplus.checkpoints.open_source import check_digest
 from wplus.demo import bundle_folder
-from wplus.errors import ArtifactError
+from wplus.errors import ArtifactError, UnsupportedError
 from wplus.generator import Generator
 from wplus.threads import usable_cpus
 
 if TYPE_CHECKING:
+    from wplus.checkpoints.checkpoint import Checkpoint
+    from wplus.checkpoints.tuning import Tuning
     from wplus.plan import Choice, Plan
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def load(
     batch: int | None = None,
     sha256: str | None = None,
     plan: "Plan | str | Path | None" = None,
+    tuning: "Tuning | str | Path | None" = None,
 ) -> Generator:
     """Loads a generator. Nothing in the file is executed.
 
@@ -46,10 +49,11 @@ def load(
         sha256: What the file must have, 64 hex digits; of a bundle, its manifest.json.
         plan: What `wplus prepare` wrote, a plan.json or the bundle that it is in: it is followed or refused, and
             nothing is measured, built or written.
+        tuning: Of a checkpoint: what `wplus.inversion.tuning.tune` made of its weights, or the file of that.
 
     Raises:
         CheckpointError: the file is missing, damaged, hostile, or holds no generator.
-        ArtifactError: the bundle is damaged or not what was written.
+        ArtifactError: the bundle or the tuning is damaged, or the tuning is another generator's.
         UnsupportedError: the generator, backend or device is not supported, or the plan does not hold here.
         ParityError: the backend draws other pictures from the bundle than the network does.
     """
@@ -62,26 +66,53 @@ def load(
         "batch": batch,
     }
     name = display_name(source)
-    folder = _folder(source, how, plan)
+    folder = _folder(source, how, plan, tuning)
     if folder is not None:
         bundle = checked_bundle(folder, sha256)
         generator = Generator.of_bundle(bundle, name=name, **_planned(bundle, plan, how))
     elif plan is not None or backend in ("auto", "torch"):
-        generator = _of_checkpoint(source, sha256, plan, name, how)
+        generator = _of_checkpoint(read_network(source, sha256=sha256, tuning=tuning), source, plan, name, how)
     else:
         from wplus.exports import exported
 
-        bundle = exported(source, sha256=sha256)
+        bundle = exported(read_network(source, sha256=sha256, tuning=tuning))
         generator = Generator.of_bundle(bundle, name=name, **how)
-    generator.reload = (_reload, (str(source), how | {"sha256": sha256, "plan": plan}))
+    if isinstance(tuning, str | Path):
+        generator.tuning = Path(tuning).name
+    generator.reload = (_reload, (str(source), how | {"sha256": sha256, "plan": plan, "tuning": tuning}))
     return generator
 
 
-def _folder(source: str | Path, how: dict[str, Any], plan: "Plan | str | Path | None") -> Path | None:
+def read_network(
+    source: str | Path, *, sha256: str | None = None, tuning: "Tuning | str | Path | None" = None
+) -> "Checkpoint":
+    """The generator in a checkpoint, tuned where a tuning is given; see `load`.
+
+    Raises:
+        CheckpointError, UnsupportedError: the checkpoint cannot be read.
+        ArtifactError: the tuning cannot be read, or is another generator's.
+    """
+    from wplus.checkpoints import read_checkpoint  # formats that a bundle does not need
+    from wplus.checkpoints.tuning import Tuning
+
+    if isinstance(tuning, str | Path):
+        tuning = Tuning.load(tuning)
+    checkpoint = read_checkpoint(source, sha256=sha256)
+    return checkpoint if tuning is None else tuning.apply(checkpoint)
+
+
+def _folder(
+    source: str | Path, how: dict[str, Any], plan: "Plan | str | Path | None", tuning: "Tuning | str | Path | None"
+) -> Path | None:
     """The bundle to draw with: the one that was named, or the demo's own where torch is not wanted or not there."""
     if is_bundle(path := Path(source).expanduser()):
+        if tuning is not None:
+            raise UnsupportedError(
+                f"A tuning changes a network's weights, and those of the bundle {source} are in its graphs. Load the "
+                "checkpoint that the bundle was made from."
+            )
         return path
-    if plan is not None or how["backend"] in ("torch", "tensorrt"):
+    if tuning is not None or plan is not None or how["backend"] in ("torch", "tensorrt"):
         return None
     if how["backend"] == "auto" and util.find_spec("torch") is not None:
         return None
@@ -101,12 +132,9 @@ def _planned(bundle: Bundle, plan: "Plan | str | Path | None", how: dict[str, An
 
 
 def _of_checkpoint(
-    source: str | Path, sha256: str | None, plan: "Plan | str | Path | None", name: str, how: dict[str, Any]
+    checkpoint: "Checkpoint", source: str | Path, plan: "Plan | str | Path | None", name: str, how: dict[str, Any]
 ) -> Generator:
     """A checkpoint in torch, or in a bundle of it that was prepared."""
-    from wplus.checkpoints import read_checkpoint  # formats that a bundle does not need
-
-    checkpoint = read_checkpoint(source, sha256=sha256)
     wish = {"wish": how["precision"], "device": how["device"], "threads": how["threads"] or usable_cpus()}
     prepared = None
     if plan is not None:

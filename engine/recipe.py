@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Flag, and the value at which it can be left out.
 _FLAGS = {
+    "tuning": ("--tuning", None),
     "styles": ("--styles", None),
     "latents_as": ("--latents-as", None),
     "truncation_psi": ("--trunc", 1.0),
@@ -44,6 +45,7 @@ def recipe(G: "Generator", verb: str, facts: Mapping[str, Any]) -> dict[str, Any
     return {
         "verb": verb,
         "network": G.name,
+        **({} if G.tuning is None else {"tuning": G.tuning}),
         "fingerprint": G.fingerprint,
         "version": __version__,
         **facts,

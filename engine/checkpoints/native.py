@@ -39,6 +39,11 @@ def read(file: SourceFile) -> Checkpoint:
     tensors, metadata = _read_safetensors(file.path)
     if metadata.get("format") == _FORMAT:
         return _read_ours(tensors, metadata)
+    if metadata.get("format", "").startswith("wplus-tuning"):
+        raise CheckpointError(
+            f"It is a tuning of the generator {metadata.get('parent', '')[:23]!r}, and no network. Give that "
+            "network, and this file as its tuning: --tuning=FILE, wplus.load(NETWORK, tuning=FILE)."
+        )
     if metadata.get("format", "").startswith("wplus"):
         raise UnsupportedError(
             f"The file has format {metadata['format'][:20]!r}, this version of wplus reads {_FORMAT!r}. "
@@ -68,7 +73,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": json.dumps(config_to_dict(checkpoint.config)),
         "provenance": json.dumps(asdict(checkpoint.provenance)),
     }
-    library = _safetensors()
+    library = library_of_safetensors()
     with whole_file(path) as temporary:
         try:
             library.numpy.save_file(checkpoint.tensors, temporary, metadata=metadata)
@@ -76,7 +81,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
             raise ArtifactError(f"{path} could not be written: {exc}. Nothing of it was left behind.") from exc
 
 
-def _safetensors() -> Any:
+def library_of_safetensors() -> Any:
     """The safetensors package, which an install without torch may lack."""
     try:
         import safetensors
@@ -87,7 +92,7 @@ def _safetensors() -> Any:
 
 
 def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:
-    library = _safetensors()
+    library = library_of_safetensors()
     try:
         with library.safe_open(path, framework="numpy") as archive:
             names = list(archive.keys())

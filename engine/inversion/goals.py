@@ -11,7 +11,7 @@ from torch import Tensor
 from wplus.inversion.losses import DEFAULT_LOSS, Loss, make_loss
 
 if TYPE_CHECKING:
-    from wplus.generator import Generator
+    from wplus.facts import Facts
     from wplus.inversion.operators import Operator
 
 _Array = NDArray[np.float32]
@@ -89,7 +89,7 @@ class MeasurementGoal:
 
 
 def make_goal(
-    G: "Generator",
+    G: "Facts",
     targets: Any,
     weights: _Array | None,
     operator: "Operator | None",
@@ -127,7 +127,7 @@ def make_goal(
     return PictureGoal(pictures, weights, make_loss(loss or DEFAULT_LOSS))
 
 
-def as_pictures(G: "Generator", targets: Any) -> _Array:
+def as_pictures(G: "Facts", targets: Any) -> _Array:
     """Targets as float32 `[N, C, H, W]` in [-1, 1].
 
     Raises:
