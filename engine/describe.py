@@ -6,6 +6,7 @@ from typing import Any
 from wplus.bundle import Bundle, is_bundle
 from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
 from wplus.checkpoints.checkpoint import Provenance
+from wplus.checkpoints.tuning import Tuning, is_tuning
 from wplus.config import Config, StyleConfig, config_to_dict
 from wplus.errors import ArtifactError, WplusError
 from wplus.inversion.measurements import is_measurements, measurement_facts
@@ -19,11 +20,11 @@ _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
 
 
 def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
-    """Facts about a network, a bundle, a latent file, measurements, or a picture or video of ours.
+    """Facts about a network, a bundle, a tuning, a latent file, measurements, or a picture or video of ours.
 
     Raises:
         CheckpointError, UnsupportedError: it is a network that cannot be read.
-        ArtifactError: it is a bundle, a picture, or a file of latents or measurements that cannot be read.
+        ArtifactError: it is a bundle, a tuning, a picture, or a file of latents or measurements that cannot be read.
     """
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
@@ -37,6 +38,8 @@ def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
         return {"file": path.name} | _describe_latents(Latents.load(path))
     if suffix in (".pt", ".pth") and (latents := _torch_latents(path)) is not None:
         return {"file": path.name} | _describe_latents(latents)
+    if is_tuning(path):
+        return {"file": path.name} | _describe_tuning(Tuning.load(path), path)
     return {"file": display_name(source)} | _describe_checkpoint(read_checkpoint(source, sha256=sha256))
 
 
@@ -131,11 +134,24 @@ def _describe_latents(latents: Latents) -> dict[str, Any]:
     }
 
 
+def _describe_tuning(tuning: Tuning, path: Path) -> dict[str, Any]:
+    return {
+        "format": "tuning: changes of a generator's weights",
+        "parent": tuning.parent,
+        "fingerprint": tuning.fingerprint,
+        "parameters": sum(value.size for value in tuning.differences.values()),
+        "bytes": path.stat().st_size,
+        "notes": dict(tuning.notes),
+        "use": f"wplus sample --network=NETWORK --tuning={path.name}, where NETWORK is {tuning.parent}",
+    }
+
+
 def _describe_picture(path: Path) -> dict[str, Any]:
     facts = read_metadata(path)
     if facts is None:
         raise ArtifactError(f"{path} does not say how it was made: wplus did not make it, or was told to keep silent.")
     again = command_for(facts, path)
-    if not str(facts["network"]).startswith(("demo:", "https:")) or facts.get("latents"):
+    needs_files = facts.get("latents") or facts.get("tuning")
+    if not str(facts["network"]).startswith(("demo:", "https:")) or needs_files:
         facts |= {"note": "Local files are known by name alone: run the command where they lie, or add their folders."}
     return facts | {"again": again}

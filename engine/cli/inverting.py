@@ -25,7 +25,7 @@ from wplus.media import Picture
 
 _log = logging.getLogger(__name__)
 
-_LOAD_OPTIONS = ("device", "backend", "precision", "threads", "sha256")
+_LOAD_OPTIONS = ("device", "backend", "precision", "threads", "sha256", "tuning")
 _INVERT_OPTIONS = (
     *("space", "preset", "loss", "optimizes_noise", "optimizes_transform", "prior_weight", "starts", "class_index"),
     *("seed", "batch"),

@@ -123,6 +123,7 @@ def network_options(function: _F) -> _F:
         click.option(
             "--sha256", help="What the network's file (of a bundle its manifest.json) must have, 64 hex digits."
         ),
+        click.option("--tuning", type=UserPath(), help="What wplus invert --tune made of the network's weights."),
         click.option(
             "--device",
             default="auto",

@@ -12,7 +12,7 @@ from wplus.latents import Latents
 from wplus.loading import load
 from wplus.transforms import Move
 
-_LOAD_OPTIONS = ("device", "backend", "precision", "threads", "batch", "sha256")
+_LOAD_OPTIONS = ("device", "backend", "precision", "threads", "batch", "sha256", "tuning")
 
 
 def load_network(options: dict[str, Any]) -> Generator:
