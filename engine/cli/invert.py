@@ -29,6 +29,8 @@ _SWITCHES = ("optimizes_noise", "optimizes_transform")
 @click.option("--init", type=UserPath(), help="Latent file to start from.")
 @click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Of the starts.  [default: 303]")
+@click.option("--tune", is_flag=True, help="Then train the weights until what was found draws the targets better.")
+@click.option("--tune-steps", type=click.IntRange(min=1), help="Steps of --tune.  [default: 350]")
 @click.option("--outdir", type=UserPath(), required=True, help="Folder to write to.")
 @click.option("--save-video", is_flag=True, help="Also write proj.mp4: the way there.")
 @click.option("--resume", is_flag=True, help="Go on where the same command was interrupted.")
@@ -36,7 +38,8 @@ _SWITCHES = ("optimizes_noise", "optimizes_transform")
 def command(**options: Any) -> None:
     """Find the latents whose pictures are like --target, or measure as --measurements.
 
-    Writes target.png, proj.png, projected_w.npz and history.json; of a folder of pictures, a folder each.
+    Writes target.png, proj.png, projected_w.npz and history.json; of a folder of pictures, a folder each. With --tune
+    also tuning.safetensors, for --tuning of this and other verbs, and tuned.png.
 
     \b
     wplus invert --network=demo:portraits --target=photo.png --outdir=out
@@ -65,6 +68,13 @@ def _one_kind(options: dict[str, Any]) -> None:
         reasons["truth"] = "--target is the truth"
         if options["operator"] is None:
             reasons["sigma"] = "there is no --operator, whose measurements it would be the noise of"
+    if not options["tune"]:
+        reasons["tune_steps"] = "there is no --tune"
+    elif options["tuning"] is not None:
+        raise click.UsageError(
+            "--tune starts from the network itself, and --tuning changes it. Build the tuning in first: "
+            "wplus convert NETWORK OUTPUT.safetensors --tuning=FILE."
+        )
     drop_idle(options, reasons)
     if options["operator"] is not None and (options["weight"] is not None or options["loss"] is not None):
         raise click.UsageError("--weight and --loss compare pictures; with --operator measurements are compared.")

@@ -58,6 +58,7 @@ def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
     if options["landmarks"] is not None:
         yield from _paste_back(found[: len(result.images)], result, options)
     yield from _report(result, pictures, names)
+    yield from _tune(result, targets, options, names, given, pictures)
 
 
 def _targets(G: Generator, options: dict[str, Any]) -> list[Target]:
@@ -110,6 +111,17 @@ def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
     yield _said(operator, result)
     if truth is not None:
         yield from _report(result, np.repeat(truth, count, axis=0), names)
+    whole = None if truth is None else np.repeat(truth, count, axis=0)
+    yield from _tune(result, made.y, options, names, {"operator": operator, "sigma": made.sigma}, whole)
+
+
+def _tune(
+    result: Inversion, targets: Any, options: dict[str, Any], names: list[str], given: dict[str, Any], truth: Any
+) -> Iterator[str]:
+    if options["tune"]:
+        from wplus.cli.tuning import tune_found
+
+        yield from tune_found(result, targets, options, names, given=given, truth=truth)
 
 
 def _load(options: dict[str, Any]) -> Generator:

@@ -1,4 +1,4 @@
-"""Pivotal tuning: a generator's weights trained further, so that the latents found for some targets draw them exactly.
+"""Pivotal tuning: a generator's weights trained further, so that the latents found for some targets draw them better.
 
 Source: Roich et al. 2021 (Pivotal Tuning for Latent-based Editing of Real Images), section 3.2 and 3.3.
 """
@@ -68,7 +68,7 @@ def tune(
     sha256: str | None = None,
     on_step: Callable[[TuneReport], None] | None = None,
 ) -> Tuning:
-    """Trains a copy of a generator's synthesis until the latents draw the targets; the generator stays what it is.
+    """Trains a copy of a generator's synthesis so that the latents draw the targets; the generator stays what it is.
 
     The mapping, w_avg, noise maps and filters are left alone. All targets are tuned for together. Ctrl-C ends it early
     with the best so far, and so does a loss that is no number.
