@@ -99,7 +99,7 @@ class WeightedLoss:
 
     def __call__(self, img: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """The sum, `[N]`."""
-        return sum((factor * loss(img, target, weight) for factor, _, loss in self.terms), img.new_zeros(len(img)))
+        return sum((factor * loss(img, target, weight) for factor, _, loss in self.terms), img.new_zeros(img.shape[0]))
 
 
 def make_loss(text: str) -> WeightedLoss:
