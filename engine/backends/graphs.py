@@ -32,6 +32,16 @@ class Session(Protocol):
         """Frees the graph."""
 
 
+class StepSession(Protocol):
+    """A graph of many outputs, open in a runtime. It may be called from many threads."""
+
+    def run_all(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """The graph's outputs in their order; see `Session.run`."""
+
+    def close(self) -> None:
+        """Frees the graph."""
+
+
 class GraphBackend:
     """See `Backend`; numpy comes back.
 
@@ -59,6 +69,11 @@ class GraphBackend:
         self._bundle = bundle
         self._sessions = dict(sessions)
         self._constants = bundle.noise_constants()
+
+    @property
+    def bundle(self) -> Bundle:
+        """Whose graphs it runs."""
+        return self._bundle
 
     def map(self, z: Array, c: Array | None, psi: Array, cutoff: Array) -> NDArray[np.float32]:
         """See `Backend.map`.
@@ -131,7 +146,7 @@ class GraphBackend:
         spec = self._bundle.manifest.graphs[graph]
         output = spec.outputs[0]
         if count == 0:
-            return np.empty((0, *_sizes(output)), output.dtype)
+            return np.empty((0, *sizes(output)), output.dtype)
         feeds = {port.name: self._feed(port, given.get(port.name), count) for port in spec.inputs}
         most = self._bundle.manifest.max_batch or count
         parts = [
@@ -147,7 +162,7 @@ class GraphBackend:
             raise
         except Exception as exc:  # the runtimes' errors share no narrower base
             raise WplusError(f"{self.name} ({self.device}) could not run {graph}.onnx: {first_line(exc)}") from exc
-        if _is_finite(result) or not all(_is_finite(feed) for feed in feeds.values()):
+        if is_finite(result) or not all(is_finite(feed) for feed in feeds.values()):
             return result
         raise ParityError(
             f"{self.name} on {self.device} ({self.precision}, {self.dtype}) gives numbers that are not finite for the "
@@ -157,7 +172,7 @@ class GraphBackend:
     def _feed(self, port: Port, value: Array | None, count: int) -> NDArray[Any]:
         """One input as the graph takes it: what was given, or what stands for nothing given."""
         values = self._neutral(port) if value is None else to_numpy(value, runtime=self.name)
-        shape = (count, *_sizes(port))
+        shape = (count, *sizes(port))
         return np.require(values if values.shape == shape else np.broadcast_to(values, shape), port.dtype, ["C", "W"])
 
     def _neutral(self, port: Port) -> NDArray[Any]:
@@ -184,9 +199,9 @@ def precision_reasons(bundle: Bundle, precision: Precision) -> list[str]:
     ]
 
 
-def output_shape(spec: GraphSpec, count: int) -> tuple[int, ...]:
-    """Shape of a graph's output for `count` samples."""
-    return (count, *_sizes(spec.outputs[0]))
+def empty_outputs(spec: GraphSpec, count: int) -> list[NDArray[Any]]:
+    """Arrays for a graph's outputs, for `count` samples."""
+    return [np.empty((count, *sizes(port)), port.dtype) for port in spec.outputs]
 
 
 def first_line(exc: Exception) -> str:
@@ -194,11 +209,11 @@ def first_line(exc: Exception) -> str:
     return next((line.strip()[:300] for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
 
 
-def _sizes(port: Port) -> tuple[int, ...]:
+def sizes(port: Port) -> tuple[int, ...]:
     """A port's shape without the batch."""
     return tuple(int(side) for side in port.shape[1:])
 
 
-def _is_finite(values: NDArray[Any]) -> bool:
+def is_finite(values: NDArray[Any]) -> bool:
     """Whether no number is NaN or infinite; the extremes carry both, and cost no array of their own."""
     return values.dtype.kind != "f" or bool(np.isfinite(values.min()) and np.isfinite(values.max()))

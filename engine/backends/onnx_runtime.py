@@ -8,11 +8,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wplus.backends import Precision
-from wplus.backends.graphs import Feeds, GraphBackend, first_line, output_shape, precision_reasons
+from wplus.backends.graphs import Feeds, GraphBackend, StepSession, empty_outputs, first_line, precision_reasons
 from wplus.bundle import Bundle, GraphSpec
 from wplus.errors import ArtifactError, UnsupportedError
 from wplus.machine import nvidia_gpus
@@ -82,6 +81,17 @@ def open_backend(bundle: Bundle, *, device: str, precision: Precision, threads: 
     return GraphBackend(bundle, sessions, name=NAME, device=where, precision=precision, dtype=dtype)
 
 
+def open_step(
+    bundle: Bundle, spec: GraphSpec, *, device: str, precision: Precision, threads: int
+) -> tuple[StepSession, str]:
+    """A graph of the bundle beside those that draw, and the type of its feature maps; see `open_backend`."""
+    if reasons := unsupported_reasons(bundle, device=device, precision=precision):
+        raise UnsupportedError(f"onnxruntime cannot run {spec.file}: {'; '.join(reasons)}.")
+    path, where = bundle.folder / spec.file, _resolve(device)
+    session = OnnxRuntimeSession(path, spec, device=where, precision=precision, threads=threads)
+    return session, _DTYPES[bundle.manifest.precision]
+
+
 class OnnxRuntimeSession:
     """One graph in ONNX Runtime.
 
@@ -122,18 +132,23 @@ class OnnxRuntimeSession:
 
     def run(self, feeds: Feeds) -> NDArray[Any]:
         """See `Session.run`."""
-        result = np.empty(output_shape(self._spec, len(next(iter(feeds.values())))), self._spec.outputs[0].dtype)
+        return self.run_all(feeds)[0]
+
+    def run_all(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """See `StepSession.run_all`."""
+        results = empty_outputs(self._spec, len(next(iter(feeds.values()))))
         binding = self._session.io_binding()
         for name, feed in feeds.items():
             binding.bind_cpu_input(name, feed)
-        # The runtime writes into `result` itself, from a GPU too: nothing is copied twice.
-        binding.bind_ortvalue_output(self._spec.outputs[0].name, self._make_value(result))
+        # The runtime writes into the results itself, from a GPU too: nothing is copied twice.
+        for port, result in zip(self._spec.outputs, results, strict=True):
+            binding.bind_ortvalue_output(port.name, self._make_value(result))
         if self._lock is None:
             self._session.run_with_iobinding(binding)
         else:
             with self._lock:
                 self._session.run_with_iobinding(binding)
-        return result
+        return results
 
     def close(self) -> None:
         """Frees the graph."""

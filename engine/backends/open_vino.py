@@ -8,11 +8,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wplus.backends import Precision
-from wplus.backends.graphs import Feeds, GraphBackend, first_line, output_shape, precision_reasons
+from wplus.backends.graphs import Feeds, GraphBackend, StepSession, empty_outputs, first_line, precision_reasons
 from wplus.bundle import Bundle, GraphSpec
 from wplus.errors import ArtifactError, UnsupportedError
 
@@ -58,6 +57,19 @@ def open_backend(bundle: Bundle, *, device: str, precision: Precision, threads: 
         path = bundle.graph_path(name)
         sessions[name] = OpenVinoSession(core, openvino.Tensor, path, spec, dtype=own, threads=threads)
     return GraphBackend(bundle, sessions, name=NAME, device="cpu", precision=precision, dtype=dtype)
+
+
+def open_step(
+    bundle: Bundle, spec: GraphSpec, *, device: str, precision: Precision, threads: int
+) -> tuple[StepSession, str]:
+    """A graph of the bundle beside those that draw, and the type of its feature maps; see `open_backend`."""
+    if reasons := unsupported_reasons(bundle, device=device, precision=precision):
+        raise UnsupportedError(f"openvino cannot run {spec.file}: {'; '.join(reasons)}.")
+    openvino = import_openvino()
+    core = openvino.Core()
+    dtype = "float32" if precision == "exact" else _fast_dtype(core, bundle)
+    path = bundle.folder / spec.file
+    return OpenVinoSession(core, openvino.Tensor, path, spec, dtype=dtype, threads=threads), dtype
 
 
 def import_openvino() -> Any:
@@ -109,16 +121,21 @@ class OpenVinoSession:
 
     def run(self, feeds: Feeds) -> NDArray[Any]:
         """See `Session.run`."""
+        return self.run_all(feeds)[0]
+
+    def run_all(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """See `StepSession.run_all`."""
         count = len(next(iter(feeds.values())))
-        result = np.empty(output_shape(self._spec, count), self._spec.outputs[0].dtype)
+        results = empty_outputs(self._spec, count)
         with self._lock:
             request = self._request(count)
             for name, feed in feeds.items():
                 request.set_tensor(name, self._make_tensor(feed, shared_memory=True))
-            # OpenVINO writes into `result` itself: nothing is copied.
-            request.set_tensor(self._spec.outputs[0].name, self._make_tensor(result, shared_memory=True))
+            # OpenVINO writes into the results itself: nothing is copied.
+            for port, result in zip(self._spec.outputs, results, strict=True):
+                request.set_tensor(port.name, self._make_tensor(result, shared_memory=True))
             request.infer()
-        return result
+        return results
 
     def close(self) -> None:
         """Frees the graph."""
