@@ -35,6 +35,9 @@ PARITY = "parity.json"
 REFERENCE = "reference.npz"
 NOISE = "noise.npz"
 
+STEP = "invert_step"  # the graph of one step of inversion
+GRADIENT = "grad_"  # before an input's name: the gradient of the loss by it
+
 _MOST_JSON = 16 << 20  # bytes
 _MOST_EXPANDED = 64 << 20
 _CHUNK = 1 << 20

@@ -79,7 +79,7 @@ def _describe_bundle(bundle: Bundle) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "fingerprint": manifest.fingerprint,
         **_origin(manifest.provenance),
-        "graphs": [_signature(graph) for graph in manifest.graphs.values()],
+        "graphs": [_signature(graph) for graph in (*manifest.graphs.values(), manifest.inversion) if graph],
         "precision": manifest.precision,
         "float32_layers": list(manifest.float32_layers) or None,
         "opset": manifest.opset,

@@ -190,6 +190,12 @@ class Generator(Facts):
         return network
 
     @property
+    def bundle(self) -> Bundle | None:
+        """The bundle whose graphs draw; None where a network in PyTorch does, or a graph that is no bundle."""
+        bundle: Bundle | None = getattr(self._running, "bundle", None)
+        return bundle
+
+    @property
     def device(self) -> str:
         """Where it runs."""
         return self._running.device

@@ -80,6 +80,7 @@ class Manifest:
     output: OutputType = "float"
     max_batch: int | None = None  # most samples a run may have; None: any number
     graphs: Mapping[str, GraphSpec]  # "mapping" and "synthesis"; or "generator"; without W "synthesis" alone
+    inversion: GraphSpec | None = None  # from latents, target and weight to loss and gradients
     parameters: int
     derived_constants: tuple[DerivedConstant, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)  # of what wrote it
@@ -90,7 +91,7 @@ class Manifest:
         """Plain JSON types, as they stand in the file."""
         provenance = asdict(self.provenance)
         config = graph_config(self.config)
-        return {
+        values = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "family": config.family,
@@ -113,6 +114,8 @@ class Manifest:
             "versions": dict(self.versions),
             "certificate": None if self.certificate is None else asdict(self.certificate),
         }
+        # Left out where there is none: readers before it know no such field, and skip it where there is one.
+        return values if self.inversion is None else values | {"inversion": asdict(self.inversion)}
 
 
 def graph_config(config: Config) -> Config:
@@ -187,6 +190,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         **{name: values[name] for name in ("precision", "opset", "ir_version", "noise", "output", "max_batch")},
         float32_layers=tuple(values["float32_layers"]),
         graphs={name: _graph(graph) for name, graph in values["graphs"].items()},
+        inversion=_graph(values["inversion"]) if values.get("inversion") else None,
         parameters=values["parameters"],
         derived_constants=tuple(
             DerivedConstant(name=constant["name"], shape=tuple(constant["shape"]), bytes=constant["bytes"])
@@ -224,7 +228,8 @@ def _check_graphs(manifest: Manifest) -> None:
     if names not in known:
         needed = " or ".join(" and ".join(sorted(choice)) for choice in known)
         raise ArtifactError(f"It lists the graphs {', '.join(sorted(names))}; {needed} is needed.")
-    if missing := [graph.file for graph in manifest.graphs.values() if graph.file not in manifest.files]:
+    listed = [*manifest.graphs.values(), *([manifest.inversion] if manifest.inversion else [])]
+    if missing := [graph.file for graph in listed if graph.file not in manifest.files]:
         raise ArtifactError(f"It lists the graph {missing[0]} and no sum of that file.")
 
 

@@ -34,6 +34,10 @@ def limits(precision: Precision, family: str) -> Limits:
     return Limits(psnr_db=80.0, max_abs=2e-3, uint8_share=share, uint8_max=1, ws_rms=1e-4)
 
 
+MOST_GRADIENT_RMS = 1e-3  # relative, of a loss and its gradients where they are "exact"
+LEAST_COSINE = 0.999  # of gradients where they are "fast"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """One picture as it is compared, whole (K = 1) or in K pieces."""

@@ -1,7 +1,7 @@
 """reference.npz: what the network itself drew, so that a bundle can be checked without torch and the checkpoint."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,7 +85,9 @@ def cut(img: NDArray[Any]) -> NDArray[Any]:
     return np.stack([img[:, y : y + side, x : x + side] for y in ys for x in xs])
 
 
-def save_reference(path: Path, bundle: Bundle, cases: Cases, drawn: Iterable[Drawn]) -> None:
+def save_reference(
+    path: Path, bundle: Bundle, cases: Cases, drawn: Iterable[Drawn], *, steps: Mapping[str, NDArray[np.float32]]
+) -> None:
     """Writes what the network draws, at most 32 MB.
 
     Pictures up to 256 px are kept as they are; of larger ones sixteen pieces, and the bytes of as many whole ones as
@@ -96,14 +98,17 @@ def save_reference(path: Path, bundle: Bundle, cases: Cases, drawn: Iterable[Dra
         bundle: Whose network it is.
         cases: Which samples.
         drawn: Of each case, in order.
+        steps: What is kept of the loss and its gradients, by name; see `wplus.step_cases.StepReference`.
 
     Raises:
         ArtifactError: it cannot be written.
     """
-    arrays = {name: value for name, value in _by_name(cases).items() if value is not None}
+    arrays = {name: value for name, value in _by_name(cases).items() if value is not None} | dict(steps)
     config = bundle.config
     is_large = config.img_resolution > _LARGEST_KEPT
-    whole_ones = _whole_pictures(bundle, cases) if is_large else len(cases)
+    whole_ones = (
+        _whole_pictures(bundle, cases, sum(value.nbytes for value in steps.values())) if is_large else len(cases)
+    )
     every_ws, pictures, pieces = [], [], []
     for row, (ws, img) in enumerate(drawn):
         if ws is not None:
@@ -141,13 +146,13 @@ def load_reference(path: Path, bundle: Bundle) -> tuple[Cases, Stored]:
     return Cases(**own), Stored(arrays=arrays)
 
 
-def _whole_pictures(bundle: Bundle, cases: Cases) -> int:
-    """How many whole pictures there is room for, as bytes, beside all that is kept of every case."""
+def _whole_pictures(bundle: Bundle, cases: Cases, others: int) -> int:
+    """How many whole pictures there is room for, as bytes, beside all that is kept of every case and `others`."""
     wanted = _wanted(bundle, len(cases))
     wanted.pop("picture")
     size = math.prod((*bundle.config.img_shape, bundle.config.img_channels))
     rest = sum(np.dtype(dtype).itemsize * math.prod(map(int, shape)) for dtype, shape in wanted.values())
-    return min(len(cases), max(0, _MOST_BYTES - rest) // size)
+    return min(len(cases), max(0, _MOST_BYTES - others - rest) // size)
 
 
 def _fits(found: tuple[int, ...], shape: tuple[int | str, ...]) -> bool:

@@ -29,7 +29,7 @@ Noise = dict[str, NDArray[np.float32]]
 
 GRAPH_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
-_DEVICES = ("cpu", "cuda", "tensorrt", "coreml", "directml")  # those of all runtimes
+DEVICES = ("cpu", "cuda", "tensorrt", "coreml", "directml")  # those of all runtimes
 _EQUAL_DB = 200.0  # what a file says of equal pictures, since JSON has no infinity
 
 
@@ -64,7 +64,7 @@ def try_one(bundle: Bundle, entrant: Entrant, cases: Cases, reference: Reference
         reasons.append(str(exc))
     if trial.tally.count:
         reasons = unacceptable_reasons(trial.tally.result(), entrant.precision, family) + reasons
-    entry = _entry(entrant.backend, entrant.device, entrant.precision, entrant.dtype, reasons)
+    entry = runtime_entry(entrant.backend, entrant.device, entrant.precision, entrant.dtype, reasons)
     return entry | {"emulated": entrant.is_emulated} | trial.figures()
 
 
@@ -172,7 +172,7 @@ def _ways(bundle: Bundle) -> Iterator[tuple[Any, str, str, Precision]]:
     """Module, backend, device and precision of all that can run the bundle here."""
     for backend, modules in RUNTIMES.items():
         for module in map(import_module, modules):
-            for device, precision in product(_DEVICES, get_args(Precision)):
+            for device, precision in product(DEVICES, get_args(Precision)):
                 way = (backend, device, precision, bundle.manifest.precision)
                 if way == ("onnxruntime", "cpu", "fast", "fp32"):
                     continue  # it computes in float32, as exact does, and would say so in the log
@@ -199,7 +199,7 @@ def _try_runtime(
         _log.info("%s", exc)
         return None
     except WplusError as exc:
-        return _entry(backend, device, precision, GRAPH_DTYPES[bundle.manifest.precision], [str(exc)])
+        return runtime_entry(backend, device, precision, GRAPH_DTYPES[bundle.manifest.precision], [str(exc)])
     with closing(opened):
         way = (opened.device, opened.precision, opened.dtype, bundle.manifest.precision)
         if way == ("cpu", "fast", "float32", "fp32"):
@@ -229,7 +229,8 @@ def _draw(bundle: Bundle, backend: GraphBackend, cases: Cases, noise: Noise | No
     return None, run(cases.z, noise, c=cases.c, transform=cases.transform, **truncation)
 
 
-def _entry(backend: str, device: str, precision: Precision, dtype: str, reasons: list[str]) -> Entry:
+def runtime_entry(backend: str, device: str, precision: Precision, dtype: str, reasons: list[str]) -> Entry:
+    """What became of a runtime, apart from its figures."""
     return {
         "backend": backend,
         "version": versions(backend).get(backend, "unknown"),

@@ -17,9 +17,9 @@ from wplus.export.audit import audit
 from wplus.export.certificate import certify, examine
 from wplus.export.naming import derived
 from wplus.export.options import ExportOptions
-from wplus.export.spec import plan_graphs
+from wplus.export.spec import plan_graphs, plan_step
 from wplus.export.subject import Subject, subject_of
-from wplus.export.to_onnx import save, trace
+from wplus.export.to_onnx import save, trace, trace_step
 from wplus.generator import Generator
 from wplus.manifest import DerivedConstant, GraphPrecision, Manifest
 from wplus.threads import usable_cpus
@@ -79,6 +79,12 @@ def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float3
         model = trace(network, plan, options, dtype)
         save(model, folder / plan.spec.file)
         constants += _derived(model, sizes)
+    step = plan_step(subject.config, subject.noise_shapes, options) if options.inversion else None
+    if step is not None:
+        _log.info("Writing %s", step.spec.file)
+        model = trace_step(network, step, options)
+        save(model, folder / step.spec.file)
+        constants += _derived(model, sizes)
     if options.noise == "input" and subject.noise:
         np.savez(folder / NOISE, **subject.noise)  # type: ignore[arg-type]
     manifest = Manifest(
@@ -93,6 +99,7 @@ def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float3
         output=options.output,
         max_batch=options.max_batch,
         graphs={plan.name: plan.spec for plan in plans},
+        inversion=step.spec if step else None,
         parameters=sum(size for name, size in sizes.items() if not name.endswith(_NOT_LEARNED)),
         derived_constants=tuple(constants),
         versions={name: metadata.version(name) for name in ("wplus", "torch", "onnx", "onnxscript")},

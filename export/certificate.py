@@ -14,10 +14,13 @@ from wplus.bundle import PARITY, REFERENCE, Bundle, write_json, write_manifest
 from wplus.config import StyleConfig
 from wplus.errors import ParityError
 from wplus.export.emulation import OpenSession, emulated_backend, rounding
+from wplus.export.step_reference import reference_steps
 from wplus.generator import Generator
 from wplus.machine import versions
 from wplus.manifest import Certificate
 from wplus.reference import Drawn, Stored, save_reference
+from wplus.step_cases import StepCases, StepReference, make_step_cases
+from wplus.step_trials import step_sentence, try_steps
 from wplus.trial_cases import Cases, make_cases
 from wplus.trials import Entry, entrant_of, is_proof, noise_of, sentence, try_one, try_runtimes
 
@@ -37,6 +40,7 @@ class Exam:
     cases: Cases
     batches: tuple[int, ...]
     drawn: Stored
+    steps: tuple[StepCases, StepReference] | None  # of inversion, where the bundle has its graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +64,19 @@ def certify(bundle: Bundle, exam: Exam, *, threads: int, audit: Audit | None = N
         ParityError: no runtime draws what the network draws.
     """
     parity = _parity(bundle, exam, threads=threads, audit=audit)
-    entries = parity["runtimes"]
+    entries, steps = parity["runtimes"], parity.get("inversion", [])
+    said = [*map(sentence, entries), *map(step_sentence, steps)]
     if not parity["passed"]:
         raise ParityError(
-            f"The graphs draw other pictures than {exam.reference.name}, or none that prove they do not: "
-            f"{'; '.join(map(sentence, entries)) or 'no runtime is installed'}."
+            f"The graphs draw other pictures than {exam.reference.name}, or give other gradients, or none that prove "
+            f"they do not: {'; '.join(said) or 'no runtime is installed'}."
         )
     write_json(bundle.folder / PARITY, parity)
     rows = np.flatnonzero(exam.cases.seed < _KEPT_SEEDS).tolist()
     kept = ((exam.drawn.ws(row), exam.drawn.arrays["picture"][row]) for row in rows)
-    save_reference(bundle.folder / REFERENCE, bundle, exam.cases[rows], kept)
-    certificate = Certificate(run=exam.run, passed=True, summary="\n".join(map(sentence, entries)))
+    arrays = {} if exam.steps is None else exam.steps[1].arrays()
+    save_reference(bundle.folder / REFERENCE, bundle, exam.cases[rows], kept, steps=arrays)
+    certificate = Certificate(run=exam.run, passed=True, summary="\n".join(said))
     return write_manifest(bundle.folder, replace(bundle.manifest, certificate=certificate))
 
 
@@ -93,10 +99,14 @@ def _parity(bundle: Bundle, exam: Exam, *, threads: int, audit: Audit | None) ->
         entries.append(audit.emulated)
     elif bundle.manifest.precision != "fp32":  # which no runtime on a CPU may compute in
         entries.append(try_emulated(bundle, exam, rounding(threads), batches=exam.batches))
-    return {
+    steps = None
+    if exam.steps is not None:
+        steps = try_steps(bundle, *exam.steps, batches=exam.batches[:2], threads=threads)
+    proofs = [entries] if steps is None else [entries, steps]
+    parity: dict[str, Any] = {
         "format_version": 1,
         "run": exam.run,
-        "passed": any(is_proof(bundle, entry) for entry in entries),
+        "passed": all(any(is_proof(bundle, entry) for entry in every) for every in proofs),
         "reference": {
             "implementation": "wplus, PyTorch, float32",
             "device": exam.reference.device,
@@ -107,6 +117,7 @@ def _parity(bundle: Bundle, exam: Exam, *, threads: int, audit: Audit | None) ->
         "runtimes": entries,
         "audit": list(audit.layers) if audit else [],
     }
+    return parity if steps is None else parity | {"inversion": steps}
 
 
 @contextmanager
@@ -125,7 +136,11 @@ def examine(bundle: Bundle, reference: Generator, *, full: bool) -> Iterator[Exa
     with tempfile.TemporaryDirectory(prefix="wplus-", ignore_cleanup_errors=True) as folder:
         drawn = _draw_all(bundle, reference, cases, Path(folder))
         batches = tuple(sorted({min(size, most) for size in batches}))
-        yield Exam(reference=reference, run=run, cases=cases, batches=batches, drawn=drawn)
+        steps = None
+        if bundle.manifest.inversion is not None:
+            step_cases = make_step_cases(bundle, cases, drawn.arrays.get("ws"))
+            steps = step_cases, reference_steps(bundle, reference, step_cases)
+        yield Exam(reference=reference, run=run, cases=cases, batches=batches, drawn=drawn, steps=steps)
 
 
 def _draw_all(bundle: Bundle, reference: Generator, cases: Cases, folder: Path) -> Stored:
@@ -168,7 +183,11 @@ def _graph(bundle: Bundle) -> dict[str, Any]:
         "opset": manifest.opset,
         "noise": manifest.noise,
         "output": manifest.output,
-        "sha256": {graph.file: manifest.files[graph.file].sha256 for graph in manifest.graphs.values()},
+        "sha256": {
+            graph.file: manifest.files[graph.file].sha256
+            for graph in (*manifest.graphs.values(), manifest.inversion)
+            if graph is not None
+        },
     }
 
 

@@ -24,6 +24,7 @@ class ExportOptions:
     single: bool = False  # one graph from z to picture in place of mapping and synthesis
     output: OutputType = "float"  # or "uint8": bytes [N, H, W, C]
     max_batch: int | None = None  # most samples that the graphs are to take; None: any number
+    inversion: bool = False  # also a graph of the loss and its gradients, for wplus.inversion
     full: bool = False  # certify over 32 seeds and three batch sizes, not 8 and two
 
     def __post_init__(self) -> None:
@@ -31,6 +32,12 @@ class ExportOptions:
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; known: {', '.join(get_args(kind))}.")
+        if self.inversion and (self.precision != "fp32" or self.single):
+            given = "single" if self.single else f"precision {self.precision!r}"
+            raise ValueError(
+                f"inversion is asked for with {given}; its graph leads from ws, which a single graph hides, and is "
+                "float32, which runtimes make fast by themselves: leave both --single and --precision out."
+            )
         if self.max_batch is not None and self.max_batch < 1:
             raise ValueError(f"max_batch is {self.max_batch}; it must be at least 1.")
         if self.opset is not None and not self.lowest_opset <= self.opset <= HIGHEST_OPSET:

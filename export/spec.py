@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wplus.bundle import GraphSpec, Port
+from wplus.bundle import GRADIENT, STEP, GraphSpec, Port
 from wplus.config import Config, StyleConfig
 from wplus.export.options import ExportOptions
 
@@ -17,14 +17,14 @@ _EXAMPLES = 2  # samples that a graph is traced with: 1 would be taken for a con
 class Plan:
     """One graph before it is traced."""
 
-    name: str  # "mapping", "synthesis" or "generator"
+    name: str  # "mapping", "synthesis", "generator" or "invert_step"
     inputs: tuple[Port, ...]
-    output: Port
+    outputs: tuple[Port, ...]
 
     @property
     def spec(self) -> GraphSpec:
         """As the manifest lists it."""
-        return GraphSpec(file=f"{self.name}.onnx", inputs=self.inputs, outputs=(self.output,))
+        return GraphSpec(file=f"{self.name}.onnx", inputs=self.inputs, outputs=self.outputs)
 
     def examples(self) -> tuple[Tensor, ...]:
         """Values to trace with, in the inputs' order."""
@@ -35,24 +35,49 @@ def plan_graphs(config: Config, noise_shapes: dict[str, tuple[int, int]], option
     """The graphs that an export writes, in the order in which they run."""
     z, c = Port("z", "float32", (BATCH, *config.z_shape)), Port("c", "float32", (BATCH, config.c_dim))
     start = [z, *([c] if config.c_dim else [])]
-    drawing = [Port(name, "float32", (BATCH, 1, *shape)) for name, shape in _noise_inputs(noise_shapes, options)]
-    if config.has_transform:
-        drawing.append(Port("transform", "float32", (BATCH, 3, 3)))
+    drawing = _drawing(config, noise_shapes, options)
     img = _picture(config, options)
     if not isinstance(config, StyleConfig):
-        return [Plan(name="synthesis", inputs=tuple(start), output=img)]
+        return [Plan(name="synthesis", inputs=tuple(start), outputs=(img,))]
     start += [Port("truncation_psi", "float32", (BATCH,)), Port("truncation_cutoff", "int64", (BATCH,))]
     if options.single:
-        return [Plan(name="generator", inputs=(*start, *drawing), output=img)]
+        return [Plan(name="generator", inputs=(*start, *drawing), outputs=(img,))]
     ws = Port("ws", "float32", (BATCH, config.num_ws, config.w_dim))
     return [
-        Plan(name="mapping", inputs=tuple(start), output=ws),
-        Plan(name="synthesis", inputs=(ws, *drawing), output=img),
+        Plan(name="mapping", inputs=tuple(start), outputs=(ws,)),
+        Plan(name="synthesis", inputs=(ws, *drawing), outputs=(img,)),
     ]
 
 
-def _noise_inputs(shapes: dict[str, tuple[int, int]], options: ExportOptions) -> list[tuple[str, tuple[int, int]]]:
-    return list(shapes.items()) if options.noise == "input" else []
+def plan_step(config: Config, noise_shapes: dict[str, tuple[int, int]], options: ExportOptions) -> Plan:
+    """The graph of one step of inversion: loss and gradients by latents, target and weight."""
+    start: list[Port] = []
+    if isinstance(config, StyleConfig):
+        latents = [Port("ws", "float32", (BATCH, config.num_ws, config.w_dim))]
+    else:
+        latents = [Port("z", "float32", (BATCH, *config.z_shape))]
+        start = [Port("c", "float32", (BATCH, config.c_dim))] if config.c_dim else []
+    latents += _drawing(config, noise_shapes, options)
+    return Plan(
+        name=STEP,
+        inputs=(
+            *latents,
+            *start,
+            Port("target", "float32", (BATCH, config.img_channels, *config.img_shape)),
+            Port("weight", "float32", (BATCH, 1, *config.img_shape)),
+        ),
+        outputs=(
+            Port("loss", "float32", (BATCH,)),
+            *(Port(f"{GRADIENT}{port.name}", port.dtype, port.shape) for port in latents),
+        ),
+    )
+
+
+def _drawing(config: Config, noise_shapes: dict[str, tuple[int, int]], options: ExportOptions) -> list[Port]:
+    """What a synthesis takes beside its latents."""
+    maps = noise_shapes.items() if options.noise == "input" else ()
+    ports = [Port(name, "float32", (BATCH, 1, *shape)) for name, shape in maps]
+    return [*ports, Port("transform", "float32", (BATCH, 3, 3))] if config.has_transform else ports
 
 
 def _picture(config: Config, options: ExportOptions) -> Port:

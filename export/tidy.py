@@ -50,13 +50,17 @@ def _rows_are_equal(array: NDArray[np.generic]) -> bool:
 
 
 def _merge_equal(graph: onnx.GraphProto) -> None:
-    """Of tensors with the same content the first one serves all."""
-    first: dict[str, str] = {}
+    """Of tensors with the same content the first one serves all, but no convolution and its transpose both.
+
+    Where those share a weight, OpenVINO 2026.4 gives wrong numbers if it has as many inputs as outputs.
+    """
+    kinds = _kinds_of_convolution(graph)
+    first: dict[tuple[str, frozenset[str]], str] = {}
     merged: dict[str, str] = {}
     kept: list[TensorProto] = []
     for initializer in graph.initializer:
         name = initializer.name
-        original = first.setdefault(_digest(initializer), name)
+        original = first.setdefault((_digest(initializer), kinds.get(name, frozenset())), name)
         if original == name:
             kept.append(initializer)
         else:
@@ -66,6 +70,21 @@ def _merge_equal(graph: onnx.GraphProto) -> None:
     rename: Callable[[str], str] = lambda name: merged.get(name, name)  # noqa: E731
     for node in graph.node:
         node.input[:] = [rename(name) for name in node.input]
+
+
+def _kinds_of_convolution(graph: onnx.GraphProto) -> dict[str, frozenset[str]]:
+    """The convolutions, "Conv" or "ConvTranspose", whose weight an initialiser is, as it is or spread by Expand."""
+    kinds: dict[str, frozenset[str]] = {}
+    for node in reversed(graph.node):
+        if node.op_type in ("Conv", "ConvTranspose"):
+            own = frozenset({node.op_type})
+        elif node.op_type == "Expand":
+            own = kinds.get(node.output[0], frozenset())
+        else:
+            continue
+        source = node.input[0 if node.op_type == "Expand" else 1]
+        kinds[source] = kinds.get(source, frozenset()) | own
+    return kinds
 
 
 def _digest(tensor: TensorProto) -> str:

@@ -2,21 +2,23 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wplus.errors import UnsupportedError
+from wplus.export.backward import Step, joint_graph
 from wplus.export.folding import fold
-from wplus.export.graphs import Graph
+from wplus.export.graphs import Graph, Inputs
 from wplus.export.naming import name_by_layer
 from wplus.export.options import ExportOptions
 from wplus.export.spec import BATCH, Plan
 from wplus.export.tidy import tidy
+from wplus.inversion.losses import DEFAULT_LOSS, make_loss
 
 _MOST_BYTES = 3 << 29  # 1.5 GiB in one file; protocol buffers end at 2
 
@@ -33,18 +35,50 @@ def trace(network: nn.Module, plan: Plan, options: ExportOptions, dtype: torch.d
     Raises:
         UnsupportedError: PyTorch's exporter cannot express the network, or not with a free number of samples.
     """
+    return _write(lambda: Graph(network, plan, options, dtype).eval(), network, plan, options)
+
+
+def trace_step(network: nn.Module, plan: Plan, options: ExportOptions) -> onnx.ModelProto:
+    """The ONNX graph of one step of inversion with the default loss; see `trace`.
+
+    Args:
+        network: One of `wplus.networks` on the CPU, prepared for float32.
+        plan: See `plan_step`.
+        options: Of the export.
+    """
+    step = Step(network, plan, make_loss(DEFAULT_LOSS), has_noise=options.noise != "const")
+    return _write(lambda: _Listed(joint_graph(step)), network, plan, options)
+
+
+class _Listed(nn.Module):
+    """A module that takes its inputs in a tuple."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = self.module(*inputs)
+        return outputs
+
+
+def _write(
+    make_module: Callable[[], nn.Module], network: nn.Module, plan: Plan, options: ExportOptions
+) -> onnx.ModelProto:
+    """The graph of the module that `make_module` gives, named after the network's parameters."""
     opset = options.opset or options.lowest_opset
     batch = torch.export.Dim(BATCH, min=1)
     examples = plan.examples()
     try:
+        module = make_module()
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                Graph(network, plan, options, dtype).eval(),
+                module,
                 (examples,),
                 dynamo=True,
                 dynamic_shapes=(tuple({0: batch} for _ in examples),),
                 input_names=[port.name for port in plan.inputs],
-                output_names=[plan.output.name],
+                output_names=[port.name for port in plan.outputs],
                 opset_version=opset,
                 optimize=False,
                 verbose=False,
@@ -80,7 +114,7 @@ def _check_face(model: onnx.ModelProto, plan: Plan) -> None:
     foreign = sorted({node.op_type for node in model.graph.node if node.domain not in ("", "ai.onnx")})
     if foreign or model.functions:
         raise UnsupportedError(f"{plan.name}.onnx needs operators outside the standard: {', '.join(foreign)}.")
-    for port, value in zip((*plan.inputs, plan.output), (*model.graph.input, *model.graph.output), strict=True):
+    for port, value in zip((*plan.inputs, *plan.outputs), (*model.graph.input, *model.graph.output), strict=True):
         shape = tuple(side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim)
         if (value.name, shape) != (port.name, port.shape):
             raise UnsupportedError(

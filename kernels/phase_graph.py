@@ -96,10 +96,32 @@ def _interleave(pictures: list[list[Tensor]]) -> Tensor:
     count, channels, height, width = x.shape
     shape = (count, channels // side**2, height * side, width * side)
     if torch.compiler.is_exporting():
-        attrs: dict[str, Any] = {"blocksize": side, "mode": "DCR"}
-        y: Tensor = torch.onnx.ops.symbolic("DepthToSpace", (x,), attrs, dtype=x.dtype, shape=shape, version=13)
+        y: Tensor = _Interleaved.apply(x, side, shape) if x.requires_grad else _depth_to_space(x, side, shape)  # type: ignore[no-untyped-call]
         return y
     return x.reshape(count, side, side, -1, height, width).permute(0, 3, 4, 1, 5, 2).reshape(shape)
+
+
+class _Interleaved(torch.autograd.Function):
+    """DepthToSpace of a graph, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
+        ctx.side, ctx.shape = side, x.shape
+        return _depth_to_space(x, side, shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        attrs: dict[str, Any] = {"blocksize": ctx.side}
+        total: Tensor = torch.onnx.ops.symbolic(
+            "SpaceToDepth", (grad,), attrs, dtype=grad.dtype, shape=ctx.shape, version=13
+        )
+        return total, None, None
+
+
+def _depth_to_space(x: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
+    attrs: dict[str, Any] = {"blocksize": side, "mode": "DCR"}
+    y: Tensor = torch.onnx.ops.symbolic("DepthToSpace", (x,), attrs, dtype=x.dtype, shape=shape, version=13)
+    return y
 
 
 def _filter(pictures: list[list[Tensor]], taps: Tensor, down: int) -> Tensor:

@@ -50,7 +50,7 @@ def _kept(folder: Path, blocks: int, **options: Any) -> tuple[Bundle, Cases, Dra
     bundle = _bundle(folder / "bundle", blocks, **options)
     cases = make_cases(bundle.config, range(4), random_noise=False)
     drawn = _drawn(bundle, cases)
-    save_reference(folder / "reference.npz", bundle, cases, drawn)
+    save_reference(folder / "reference.npz", bundle, cases, drawn, steps={})
     return bundle, cases, drawn, folder / "reference.npz"
 
 
@@ -88,7 +88,7 @@ def test_of_pictures_that_are_too_large_pieces_are_kept(tmp_path: Path) -> None:
     cases = make_cases(bundle.config, range(4), random_noise=False)
     img = np.broadcast_to(np.linspace(-1, 1, 4096, dtype=np.float32), (3, 4096, 4096))
     ws = np.zeros((22, 8), np.float32)
-    save_reference(tmp_path / "reference.npz", bundle, cases, [(ws, img)] * 8)
+    save_reference(tmp_path / "reference.npz", bundle, cases, [(ws, img)] * 8, steps={})
     _, stored = load_reference(tmp_path / "reference.npz", bundle)
     assert stored.arrays["picture"].shape == (0, 4096, 4096, 3)
     tally = Tally()

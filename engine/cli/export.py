@@ -36,6 +36,7 @@ from wplus.manifest import GraphPrecision, NoiseVariant, OutputType
     help="uint8: the graph gives bytes [N, H, W, C].",
 )
 @click.option("--max-batch", type=click.IntRange(min=1), help="Most samples a run may have.  [default: any number]")
+@click.option("--inversion", is_flag=True, help="Also write the graph of a step of inversion, invert_step.onnx.")
 @click.option("--full", is_flag=True, help="Certify over 32 seeds and three batch sizes; takes four times as long.")
 @click.option("--tensorrt-rtx", "rtx", metavar="8.6,8.9", help="Also build TensorRT-RTX engines for these GPUs.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: the CPUs it may use]")
@@ -51,7 +52,7 @@ def command(network: str, outdir: Path, **options: Any) -> None:
     wplus sample --network=ffhq-bundle --seeds=0-35 --outdir=out
     """
     from wplus.checkpoints import read_checkpoint
-    from wplus.cli.verify import show_entries
+    from wplus.cli.verify import show_entries, show_steps
     from wplus.export import ExportOptions, export_bundle
     from wplus.export.to_tensorrt import check_capabilities, write_rtx_engines
 
@@ -61,7 +62,9 @@ def command(network: str, outdir: Path, **options: Any) -> None:
     if capabilities:
         check_capabilities(capabilities)  # before the minutes that all else takes
     bundle = export_bundle(read_checkpoint(network, sha256=sha256), outdir, chosen, threads=threads)
-    show_entries(bundle.parity()["runtimes"])
+    parity = bundle.parity()
+    show_entries(parity["runtimes"])
+    show_steps(parity.get("inversion", []))
     if kept := bundle.manifest.float32_layers:
         click.echo(f"In float32, as half precision would overflow or lose too much there: {', '.join(kept)}")
     for path in write_rtx_engines(bundle, capabilities) if capabilities else []:

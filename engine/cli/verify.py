@@ -23,22 +23,24 @@ def command(folder: Path, against: str | None, full: bool, as_json: bool, thread
     """
     from wplus.bundle import read_bundle
     from wplus.threads import usable_cpus
-    from wplus.verify import shortfalls, verify_bundle
+    from wplus.verify import shortfalls, verify_bundle, verify_steps
 
     if full and against is None:
         raise click.UsageError("--full compares with the network itself: name it, --against NETWORK.")
     bundle = read_bundle(folder)
     threads = threads or usable_cpus()
     if against is None:
-        entries = verify_bundle(bundle, threads=threads)
-        reasons = shortfalls(bundle, entries)
+        entries, steps = verify_bundle(bundle, threads=threads), verify_steps(bundle, threads=threads)
+        reasons = shortfalls(bundle, entries, steps)
     else:
-        entries, reasons = _compare(bundle, against, full=full, threads=threads)
+        entries, steps, reasons = _compare(bundle, against, full=full, threads=threads)
     if as_json:
-        facts = {"bundle": str(folder), "fingerprint": bundle.manifest.fingerprint}
-        click.echo(json.dumps(facts | {"passed": not reasons, "reasons": reasons, "runtimes": entries}, indent=2))
+        facts: dict[str, Any] = {"bundle": str(folder), "fingerprint": bundle.manifest.fingerprint}
+        facts |= {"passed": not reasons, "reasons": reasons, "runtimes": entries}
+        click.echo(json.dumps(facts | ({"inversion": steps} if steps else {}), indent=2))
     else:
         show_entries(entries)
+        show_steps(steps)
         click.echo(
             "\n".join(f"Falls short: {reason}" for reason in reasons)
             or "Passed: the files are whole, and the pictures are the network's."
@@ -51,10 +53,28 @@ def show_entries(entries: Sequence[dict[str, Any]]) -> None:
     lines: list[tuple[str, ...]] = [
         ("runtime", "device", "precision", "dtype", "largest", "PSNR dB", "bytes off", "worst seed", "")
     ]
-    lines += [_line(entry) for entry in entries]
+    _show([*lines, *map(_line, entries)])
+
+
+def show_steps(entries: Sequence[dict[str, Any]]) -> None:
+    """Prints what became of each runtime in a step of inversion; nothing where there is none."""
+    head: tuple[str, ...] = ("inversion", "device", "precision", "dtype", "loss off", "gradients off", "cosine", "")
+    if entries:
+        _show([head, *map(_step_line, entries)])
+
+
+def _show(lines: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _step_line(entry: dict[str, Any]) -> tuple[str, ...]:
+    start = (f"{entry['backend']} {entry['version']}", entry["device"], entry["precision"], entry["dtype"])
+    if "gradient_rms" not in entry:
+        return (*start, "-", "-", "-", f"failed: {'; '.join(entry['reasons'])}")
+    figures = (f"{entry['loss_off']:.1e}", f"{entry['gradient_rms']:.1e}", f"{entry['gradient_cosine']:.5f}")
+    return (*start, *figures, "passed" if entry["passed"] else f"refused: {'; '.join(entry['reasons'])}")
 
 
 def _line(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -67,8 +87,10 @@ def _line(entry: dict[str, Any]) -> tuple[str, ...]:
     return (*start, largest, *figures, "passed" if entry["passed"] else f"refused: {'; '.join(entry['reasons'])}")
 
 
-def _compare(bundle: Any, against: str, *, full: bool, threads: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The certificate anew: its entries, and why they do not do."""
+def _compare(
+    bundle: Any, against: str, *, full: bool, threads: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """The certificate anew: its entries, those of a step of inversion, and why they do not do."""
     from wplus.errors import LatentMismatchError
     from wplus.export.certificate import compare
     from wplus.export.subject import subject_of
@@ -80,4 +102,5 @@ def _compare(bundle: Any, against: str, *, full: bool, threads: int) -> tuple[li
             f"({bundle.manifest.provenance.source!r}). Compare it with that network."
         )
     parity = compare(bundle, subject.reference, full=full, threads=threads)
-    return parity["runtimes"], [] if parity["passed"] else ["no runtime draws what the network draws"]
+    reasons = [] if parity["passed"] else ["no runtime draws what the network draws, or none gives its gradients"]
+    return parity["runtimes"], parity.get("inversion", []), reasons
