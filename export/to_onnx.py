@@ -18,7 +18,8 @@ from wplus.export.naming import name_by_layer
 from wplus.export.options import ExportOptions
 from wplus.export.spec import BATCH, Plan
 from wplus.export.tidy import tidy
-from wplus.inversion.losses import DEFAULT_LOSS, make_loss
+from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.losses import make_loss
 
 _MOST_BYTES = 3 << 29  # 1.5 GiB in one file; protocol buffers end at 2
 

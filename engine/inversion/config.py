@@ -8,6 +8,8 @@ from wplus.latents import check_seed
 SearchSpace = Literal["z", "w", "w+"]
 Preset = Literal["default", "fast", "nvidia"]
 
+DEFAULT_LOSS = "pixel"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvertConfig:
@@ -18,7 +20,7 @@ class InvertConfig:
     """
 
     space: SearchSpace = "w+"  # W+ is released from the best w; networks without W have z alone
-    num_steps: int = 500  # of one picture, over all stages
+    num_steps: int = 700  # of one picture, over all stages
     learning_rate: float = 0.05  # in standard deviations of W where it is whitened, else in w's own unit
     rampup: float = 0.05  # part of a stage in which the rate grows
     rampdown: float = 0.5  # part of a stage in which it falls to 0

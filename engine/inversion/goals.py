@@ -1,17 +1,17 @@
 """What a picture is to be like: a target picture, or measurements; as a loss `[R]` of pictures `[R, C, H, W]`."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
-from wplus.inversion.losses import DEFAULT_LOSS, Loss, make_loss
+from wplus.inversion.config import DEFAULT_LOSS
 
 if TYPE_CHECKING:
-    from wplus.facts import Facts
+    from torch import Tensor
+
+    from wplus.inversion.losses import Loss
     from wplus.inversion.operators import Operator
 
 _Array = NDArray[np.float32]
@@ -22,11 +22,15 @@ class Goal(Protocol):
 
     count: int
 
-    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    def loss(self, img: "Tensor", rows: NDArray[np.int64]) -> "Tensor":
         """Losses `[R]` of img `[R, C, H, W]`, each against the target that `rows` `[R]` names.
 
         The pictures may be smaller than the network's by a power of two, where `is_scalable`.
         """
+        ...
+
+    def distances(self, pictures: _Array, target: int) -> _Array:
+        """How far many pictures `[M, C, H, W]` are from one target, `[M]`: enough to order them by."""
         ...
 
     @property
@@ -35,24 +39,50 @@ class Goal(Protocol):
         ...
 
 
+def reduced(img: _Array, factor: int) -> _Array:
+    """Means over squares of `factor` pixels a side, of `[N, C, H, W]`."""
+    n, channels, height, width = img.shape
+    means: _Array = img.reshape(n, channels, height // factor, factor, width // factor, factor).mean(axis=(3, 5))
+    return means
+
+
 class PictureGoal:
     """Pictures, compared by a loss.
 
     Args:
         targets: `[N, C, H, W]`, in [-1, 1].
         weights: `[N, 1, H, W]` of at least 0, or None: every pixel counts.
-        loss: What compares.
+        loss: What compares; see `losses.make_loss`.
     """
 
     is_scalable = True
 
-    def __init__(self, targets: _Array, weights: _Array | None, loss: Loss) -> None:
+    def __init__(self, targets: _Array, weights: _Array | None, loss: str) -> None:
         self.count = len(targets)
         self.targets, self.weights = targets, weights
-        self._loss = loss
+        self.loss_name = loss
 
-    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    @cached_property
+    def _loss(self) -> "Loss":
+        from wplus.inversion.losses import make_loss
+
+        return make_loss(self.loss_name)
+
+    def distances(self, pictures: _Array, target: int) -> _Array:
+        """See `Goal.distances`: the mean absolute difference, by weight."""
+        wanted = self.targets[target]
+        weight = np.ones_like(wanted[:1]) if self.weights is None else self.weights[target]
+        factor = wanted.shape[-1] // pictures.shape[-1]
+        covered = reduced(weight[None], factor)
+        wanted = reduced((wanted * weight)[None], factor) / np.maximum(covered, 1e-12)
+        found: _Array = (np.abs(pictures - wanted) * covered).mean(axis=(1, 2, 3))
+        return found
+
+    def loss(self, img: "Tensor", rows: NDArray[np.int64]) -> "Tensor":
         """See `Goal.loss`."""
+        import torch
+        import torch.nn.functional as F
+
         factor = self.targets.shape[-1] // img.shape[-1]
         target = torch.from_numpy(self.targets[rows]).to(img.device)
         weight = None if self.weights is None else torch.from_numpy(self.weights[rows]).to(img.device)
@@ -80,12 +110,22 @@ class MeasurementGoal:
         self.count = len(y)
         self.y, self.operator, self.sigma = y, operator, sigma
 
-    def loss(self, img: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    def loss(self, img: "Tensor", rows: NDArray[np.int64]) -> "Tensor":
         """See `Goal.loss`."""
+        import torch
+
         from wplus.inversion.data_term import data_loss
 
         y: Any = torch.from_numpy(self.y[rows]).to(img.device)
         return data_loss(self.operator, img, y, self.sigma)
+
+    def distances(self, pictures: _Array, target: int) -> _Array:
+        """See `Goal.distances`."""
+        import torch
+
+        with torch.no_grad():
+            found: _Array = self.loss(torch.from_numpy(pictures), np.full(len(pictures), target)).numpy()
+        return found
 
 
 def make_goal(
@@ -124,7 +164,7 @@ def make_goal(
         if not (weights.reshape(len(weights), -1).sum(axis=1) > 0).all():
             raise ValueError("weights are 0 everywhere; nothing would be compared.")
         weights = np.repeat(weights, len(pictures) // len(weights), axis=0)
-    return PictureGoal(pictures, weights, make_loss(loss or DEFAULT_LOSS))
+    return PictureGoal(pictures, weights, loss or DEFAULT_LOSS)
 
 
 def as_pictures(G: "Facts", targets: Any) -> _Array:

@@ -11,8 +11,6 @@ from torch import Tensor
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(img `[N, C, H, W]`, target likewise, weight `[N, 1, H, W]` of at least 0, or None for 1 everywhere) to `[N]`."""
 
-DEFAULT_LOSS = "pixel"
-
 _SOFTNESS = 0.03  # differences below it count by their square, larger ones by their size
 _SCALES = 4
 _TERM = re.compile(r"(?:(?P<factor>\d+(?:\.\d*)?(?:e-?\d+)?)\s*\*\s*)?(?P<name>[a-z][a-z0-9_]*)")

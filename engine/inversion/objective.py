@@ -1,17 +1,19 @@
-"""The value and the gradient that an inversion follows, from the network in PyTorch."""
+"""The value and the gradient that an inversion follows: from the network in PyTorch, or from a bundle's graph."""
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from wplus.errors import UnsupportedError
 from wplus.inversion.adam import Arrays
-from wplus.inversion.goals import Goal
+from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.goals import Goal, PictureGoal
 from wplus.inversion.spaces import NOISE
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from wplus.generator import Generator
 
 _Losses = NDArray[np.float32]
@@ -22,6 +24,10 @@ class Objective(Protocol):
 
     def __call__(self, latents: Arrays, rows: NDArray[np.int64]) -> tuple[_Losses, Arrays]:
         """Losses `[R]`, and gradients of their sum by the latents' names; `rows` names each one's target."""
+        ...
+
+    def losses(self, latents: Arrays, rows: NDArray[np.int64]) -> _Losses:
+        """Losses alone."""
         ...
 
 
@@ -46,6 +52,8 @@ class TorchObjective:
 
     def __call__(self, latents: Arrays, rows: NDArray[np.int64]) -> tuple[_Losses, Arrays]:
         """See `Objective`."""
+        import torch
+
         inputs = {name: torch.from_numpy(value).requires_grad_() for name, value in latents.items()}
         losses = self._goal.loss(self._draw(inputs), rows)
         gradients = torch.autograd.grad(losses.sum(), list(inputs.values()), allow_unused=True)
@@ -56,12 +64,15 @@ class TorchObjective:
         return losses.detach().cpu().numpy(), found
 
     def losses(self, latents: Arrays, rows: NDArray[np.int64]) -> _Losses:
-        """Losses alone."""
+        """See `Objective`."""
+        import torch
+
         with torch.no_grad():
             drawn = self._draw({name: torch.from_numpy(value) for name, value in latents.items()})
-            return self._goal.loss(drawn, rows).cpu().numpy()
+            found: _Losses = self._goal.loss(drawn, rows).cpu().numpy()
+        return found
 
-    def _draw(self, inputs: dict[str, Tensor]) -> Tensor:
+    def _draw(self, inputs: "dict[str, Tensor]") -> "Tensor":
         options: dict[str, Any] = {}
         if noise := {name.removeprefix(NOISE): value for name, value in inputs.items() if name.startswith(NOISE)}:
             options["noise"] = noise
@@ -77,3 +88,47 @@ class TorchObjective:
             drawn, options["c"] = inputs["z"], self._label
         img: Tensor = self._G.synthesize(drawn, **options)
         return img
+
+
+class GraphSteps:
+    """By a bundle's graph of a step, in ONNX Runtime or OpenVINO, without torch.
+
+    Args:
+        G: A bundle's generator.
+        goal: Pictures, compared by the default loss, which is in the graph.
+        names: Of the latents that are optimised.
+
+    Raises:
+        UnsupportedError: the bundle has no such graph, or the graph lacks what is asked for.
+        ParityError: the runtime was found to give other gradients than the network.
+    """
+
+    def __init__(self, G: "Generator", goal: Goal, *, names: set[str], c: NDArray[np.float32] | None) -> None:
+        from wplus.inversion.graph_objective import open_step
+
+        if not isinstance(goal, PictureGoal) or goal.loss_name != DEFAULT_LOSS:
+            raise UnsupportedError(
+                f"The graph of {G.name} compares pictures by the loss {DEFAULT_LOSS} alone. Other losses, and "
+                "measurements, need the checkpoint, in PyTorch."
+            )
+        self._goal = goal
+        self._step = open_step(G)
+        if missing := sorted(names - set(self._step.gradient_keys)):
+            raise UnsupportedError(
+                f"The graph of {G.name} has no gradient by {missing[0]}; it has {', '.join(self._step.gradient_keys)}. "
+                "Noise maps need a bundle of --noise=input, z of a network with W the checkpoint."
+            )
+        noise = {f"{NOISE}{name}": value[None, None] for name, value in G.noise_constants.items()}
+        self._fixed: Arrays = {name: value for name, value in noise.items() if name in self._step.keys}
+        if c is not None and "c" in self._step.keys:
+            self._fixed["c"] = c
+
+    def __call__(self, latents: Arrays, rows: NDArray[np.int64]) -> tuple[_Losses, Arrays]:
+        """See `Objective`."""
+        weights = None if self._goal.weights is None else self._goal.weights[rows]
+        losses, gradients = self._step(self._fixed | latents, self._goal.targets[rows], weights)
+        return losses, {name: gradients[name] for name in latents}
+
+    def losses(self, latents: Arrays, rows: NDArray[np.int64]) -> _Losses:
+        """See `Objective`."""
+        return self(latents, rows)[0]

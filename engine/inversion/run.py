@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from wplus.errors import UnsupportedError
 from wplus.inputs import one_hot
 from wplus.inversion.checkpoint import Checkpoints
-from wplus.inversion.config import InvertConfig, Preset, make_config
+from wplus.inversion.config import DEFAULT_LOSS, InvertConfig, Preset, make_config
 from wplus.inversion.goals import Goal, MeasurementGoal, PictureGoal, make_goal
-from wplus.inversion.losses import DEFAULT_LOSS
-from wplus.inversion.objective import Objective, TorchObjective
+from wplus.inversion.objective import GraphSteps, Objective, TorchObjective
 from wplus.inversion.schedule import stages_of
 from wplus.inversion.search import Search, State, StepReport
 from wplus.inversion.spaces import NOISE, Parametrization
@@ -78,7 +77,7 @@ def invert(
     device and threads. Ctrl-C ends it early with the best so far.
 
     Args:
-        G: The generator; its network is in PyTorch.
+        G: The generator: a checkpoint's, in PyTorch, or a bundle's that was exported with --inversion.
         targets: Pictures float `[N, C, H, W]` in [-1, 1] (numpy or torch), or uint8 `[N, H, W, C]`; with an
             operator, measurements `[N, ...]`.
         weights: `[N, 1, H, W]` or `[1, 1, H, W]` of at least 0: how much each pixel counts.
@@ -165,6 +164,10 @@ def _search(
 
     @cache
     def objective(is_coarse: bool) -> Objective:
+        if G.bundle is not None:
+            names = {"z" if config.space == "z" else "ws"} | ({"transform"} if config.optimizes_transform else set())
+            names |= {f"{NOISE}{name}" for name in G.noise_constants} if config.optimizes_noise else set()
+            return GraphSteps(G, goal, names=names, c=label)
         return TorchObjective(G, goal, c=label, resolution=coarse if is_coarse else None)
 
     return Search(
@@ -248,7 +251,7 @@ def _collect(
         noise={name.removeprefix(NOISE): value for name, value in found.items() if name.startswith(NOISE)},
         transform=found.get("transform"),
     )
-    judge = TorchObjective(G, goal, c=label)
+    judge = search.objective(False)
     final = [
         judge.losses({name: value[i : i + 1] for name, value in found.items()}, np.array([i])) for i in range(count)
     ]

@@ -42,7 +42,8 @@ def stages_of(config: InvertConfig, *, has_coarse: bool, is_given: bool = False)
         stages.append(Stage(steps=rest // 2, starts=1, space="w", is_coarse=False, learning_rate=config.learning_rate))
         rest -= rest // 2
     if rest:
-        rate = config.learning_rate * (0.6 if searching else 1)
+        is_refining = searching and config.space != "w+"  # what was searched for already, and not more numbers
+        rate = config.learning_rate * (0.6 if is_refining else 1)
         stages.append(Stage(steps=rest, starts=1, space=config.space, is_coarse=False, learning_rate=rate))
     return [stage for stage in stages if stage.steps]
 

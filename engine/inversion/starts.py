@@ -4,11 +4,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wplus.errors import UnsupportedError
-from wplus.inversion.goals import Goal
+from wplus.inversion.goals import Goal, reduced
 from wplus.sampling import default_micro_batch
 
 if TYPE_CHECKING:
@@ -60,15 +59,14 @@ class Candidates:
         parts = []
         for i in range(0, count, size):
             img = G.synthesize(drawn[i : i + size], **options)
-            parts.append(_reduced(img, _reduction(img.shape[2], img.shape[3])) if is_small else img)
+            parts.append(reduced(img, _reduction(img.shape[2], img.shape[3])) if is_small else img)
         self.pictures = np.concatenate(parts) if parts else np.zeros((0, G.img_channels, *G.img_shape), np.float32)
 
     def best(self, goal: Goal, target: int, count: int) -> NDArray[np.int64]:
         """The `count` candidates nearest to a target, the nearest first."""
         losses = []
         for start in range(0, len(self.pictures), 32):
-            img = torch.from_numpy(self.pictures[start : start + 32])
-            losses.append(goal.loss(img, np.full(len(img), target)).numpy())
+            losses.append(goal.distances(self.pictures[start : start + 32], target))
         return np.argsort(np.concatenate(losses), kind="stable")[:count]
 
 
@@ -98,8 +96,8 @@ def coarse_resolution(G: "Generator", c: _Array | None = None) -> int | None:
 
 def _explained(small: _Array, whole: _Array) -> float:
     """Share of the reduced whole pictures' variance that the small ones draw."""
-    reduced = _reduced(whole, whole.shape[3] // small.shape[3])
-    return float(1 - np.square(small - reduced).mean() / max(reduced.var(), 1e-12))
+    wanted = reduced(whole, whole.shape[3] // small.shape[3])
+    return float(1 - np.square(small - wanted).mean() / max(wanted.var(), 1e-12))
 
 
 def _reduction(height: int, width: int) -> int:
@@ -108,10 +106,3 @@ def _reduction(height: int, width: int) -> int:
     while min(height, width) // factor >= 2 * _SMALLEST and height % (2 * factor) == width % (2 * factor) == 0:
         factor *= 2
     return factor
-
-
-def _reduced(img: _Array, factor: int) -> _Array:
-    """Means over squares of `factor` pixels a side."""
-    n, channels, height, width = img.shape
-    means: _Array = img.reshape(n, channels, height // factor, factor, width // factor, factor).mean(axis=(3, 5))
-    return means

@@ -21,8 +21,9 @@ from wplus.checkpoints.tuning import Differences, Tuning, add
 from wplus.errors import UnsupportedError
 from wplus.facts import Facts
 from wplus.inputs import check_shape, matrices, merge_noise, noise_constants, one_hot
+from wplus.inversion.config import DEFAULT_LOSS
 from wplus.inversion.goals import Goal, make_goal
-from wplus.inversion.losses import DEFAULT_LOSS, Loss, make_loss
+from wplus.inversion.losses import Loss, make_loss
 from wplus.latents import Latents, broadcast, check_generator, check_seed
 from wplus.loading import display_name
 from wplus.networks import build_network

@@ -27,7 +27,8 @@ from wplus.export.backward import Step
 from wplus.export.spec import Plan, plan_step
 from wplus.export.to_onnx import trace_step
 from wplus.inputs import noise_constants
-from wplus.inversion.losses import DEFAULT_LOSS, make_loss
+from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.losses import make_loss
 from wplus.networks import build_network
 from wplus.verify import shortfalls, verify_bundle, verify_steps
 

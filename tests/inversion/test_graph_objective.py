@@ -13,8 +13,9 @@ import wplus
 from wplus.bundle import PARITY, Bundle, read_bundle, write_json, write_manifest
 from wplus.errors import ParityError, UnsupportedError
 from wplus.generator import Generator
+from wplus.inversion.config import DEFAULT_LOSS
 from wplus.inversion.graph_objective import GraphObjective, open_step
-from wplus.inversion.losses import DEFAULT_LOSS, make_loss
+from wplus.inversion.losses import make_loss
 from wplus.latents import noise_maps, seeds_to_z
 
 _COUNT = 3
