@@ -72,6 +72,10 @@ class NvidiaFormulation:
     @torch.inference_mode()
     def synthesize(self, ws: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
         """The pictures `[N, C, H, W]`, float32, about [-1, 1], of ws `[N, num_ws, w_dim]`."""
+        return self.synthesize_with_gradients(ws, noise_mode=noise_mode)
+
+    def synthesize_with_gradients(self, ws: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
+        """As `synthesize`; what asks for a gradient gets it, and weights are then multiplied out of place."""
         ws = ws.to(self.dtype)
         x = self.tensors["synthesis.b4.const"].repeat(len(ws), 1, 1, 1)
         x = self._layer(x, "synthesis.b4.conv1", ws[:, 0], noise_mode)
@@ -144,7 +148,7 @@ def _modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: 
     out_channels, in_channels, kernel, _ = weight.shape
     weights = weight * styles.reshape(n, 1, in_channels, 1, 1)  # [NOIkk]
     if demodulate:
-        weights.mul_((weights.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt())
+        weights = _times(weights, (weights.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt())
     y = functional.conv2d(
         x.reshape(1, n * in_channels, height, width),
         weights.reshape(n * out_channels, in_channels, kernel, kernel),
@@ -159,7 +163,7 @@ def _modulated_conv_transpose2d(x: Tensor, weight: Tensor, styles: Tensor) -> Te
     n, _, height, width = x.shape
     in_channels, out_channels, kernel, _ = weight.shape
     weights = weight * styles.reshape(n, in_channels, 1, 1, 1)  # [NIOkk]
-    weights.mul_((weights.square().sum(dim=(1, 3, 4), keepdim=True) + 1e-8).rsqrt())
+    weights = _times(weights, (weights.square().sum(dim=(1, 3, 4), keepdim=True) + 1e-8).rsqrt())
     y = functional.conv_transpose2d(
         x.reshape(1, n * in_channels, height, width),
         weights.reshape(n * in_channels, out_channels, kernel, kernel),
@@ -167,6 +171,11 @@ def _modulated_conv_transpose2d(x: Tensor, weight: Tensor, styles: Tensor) -> Te
         groups=n,
     )
     return y.reshape(n, out_channels, *y.shape[2:])
+
+
+def _times(x: Tensor, factor: Tensor) -> Tensor:
+    """In place, unless a gradient needs x as it was."""
+    return x * factor if x.requires_grad else x.mul_(factor)
 
 
 def _filter(x: Tensor, fir: Tensor, *, padding: int) -> Tensor:
