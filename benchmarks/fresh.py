@@ -15,7 +15,12 @@ FIRST_PICTURE, PEAK = "first picture", "peak bytes"  # the lines that it prints
 def main() -> None:
     """Performs the task in the first argument."""
     values = json.loads(sys.argv[1])
-    tasks: dict[str, Callable[..., None]] = {"load": _load, "synthesis": _synthesis, "sampling": _sampling}
+    tasks: dict[str, Callable[..., None]] = {
+        "load": _load,
+        "synthesis": _synthesis,
+        "sampling": _sampling,
+        "step": _step,
+    }
     tasks[values.pop("task")](**values)
     _say(f"{PEAK} {_own_peak()}")
 
@@ -53,6 +58,27 @@ def _synthesis(*, network: Any, entry: dict[str, Any], batch: int, threads: int)
     ws = torch.zeros(batch, config.num_ws, config.w_dim)
     for _ in range(2):
         contestant.synthesize(ws)
+
+
+def _step(*, network: Any, entry: dict[str, Any], threads: int, bundle: str) -> None:
+    """A contestant of the benchmark of inversion: two steps."""
+    import torch
+
+    from wplus.benchmarks.cases import read_network
+    from wplus.benchmarks.contestants import Entry
+    from wplus.benchmarks.inversion_contestants import build_step
+    from wplus.config import config_from_dict
+
+    torch.set_num_threads(threads)
+    if isinstance(network, dict):
+        network = config_from_dict(network["family"], network["config"])
+    checkpoint, config = read_network(network)
+    start = torch.zeros(1, config.num_ws, config.w_dim)
+    target = torch.zeros(1, config.img_channels, *config.img_shape)
+    contestant = build_step(Entry(**entry), checkpoint, start, target, threads=threads, bundle=Path(bundle))
+    del checkpoint
+    for _ in range(2):
+        contestant.step()
 
 
 def _sampling(*, network: str, count: int, threads: int) -> None:

@@ -48,10 +48,21 @@ class SynthesisTask:
 
     def to_json(self) -> dict[str, Any]:
         """As `fresh` takes it."""
-        values = {"task": "synthesis", **asdict(self)}
-        if isinstance(self.network, StyleConfig):
-            values["network"] = {"family": self.network.family, "config": config_to_dict(self.network)}
-        return values
+        return {"task": "synthesis", **asdict(self), "network": _network(self.network)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTask:
+    """A contestant of the benchmark of inversion: two steps on one picture."""
+
+    network: str | StyleConfig
+    entry: Entry
+    threads: int
+    bundle: str  # folder of the bundle with the graph of a step, where the contestant runs one
+
+    def to_json(self) -> dict[str, Any]:
+        """As `fresh` takes it."""
+        return {"task": "step", **asdict(self), "network": _network(self.network)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,7 @@ class SamplingTask:
         return {"task": "sampling", **asdict(self)}
 
 
-def peak_mib(task: LoadTask | SynthesisTask | SamplingTask) -> float:
+def peak_mib(task: LoadTask | SynthesisTask | StepTask | SamplingTask) -> float:
     """Largest resident memory, in MiB, of a fresh process that did `task`; Python and all imports included.
 
     Raises:
@@ -84,6 +95,12 @@ def first_picture_seconds(task: LoadTask) -> float:
         WplusError: the process failed.
     """
     return _run(task.to_json())[FIRST_PICTURE]
+
+
+def _network(network: str | StyleConfig) -> Any:
+    if isinstance(network, StyleConfig):
+        return {"family": network.family, "config": config_to_dict(network)}
+    return network
 
 
 def _run(values: dict[str, Any]) -> dict[str, float]:

@@ -1,15 +1,41 @@
 """Turns what a run measured into rows, and keeps the raw samples behind them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from wplus.benchmarks.cell import Cell
-from wplus.benchmarks.contestants import BASELINE, Contestant, dtype_name
+from wplus.benchmarks.contestants import BASELINE, Contestant, Entry, dtype_name
 from wplus.benchmarks.machine import circumstances
 from wplus.benchmarks.rows import NO_DIFFERENCE, Row
 from wplus.benchmarks.timing import ratios, summarize
+
+
+class Timed(Protocol):
+    """A contestant, whatever it does."""
+
+    @property
+    def entry(self) -> Entry: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+class Series(Protocol):
+    """Samples of contestants that were timed in turn, the first one twice."""
+
+    @property
+    def samples(self) -> dict[str, list[float]]: ...
+
+    @property
+    def again(self) -> list[float]: ...
+
+    @property
+    def spread(self) -> float: ...
 
 
 class Recorder:
@@ -90,7 +116,7 @@ class Recorder:
             name, dtype, batch = contestant.entry.implementation, contestant.dtype, cell.batch
             rates = [batch / second for second in seconds]
             columns = {
-                **_ratio_columns(cell, contestant, contestants),
+                **ratio_columns(cell, contestant, contestants),
                 "spread": cell.spread,
                 "baseline_excess": cell.excess,
                 "psnr_db": found.psnr_db,
@@ -132,23 +158,23 @@ def _best(cells: Sequence[Cell], contestant: Contestant) -> Cell:
     return max(timed, key=lambda cell: _rate(cell, contestant))
 
 
-def _rate(cell: Cell, contestant: Contestant) -> float:
+def _rate(cell: Cell, contestant: Timed) -> float:
     return cell.batch / summarize(cell.samples[contestant.label]).median
 
 
-def _reference(contestant: Contestant, contestants: Sequence[Contestant]) -> Contestant:
+def _reference(contestant: Timed, contestants: Sequence[Timed]) -> Timed:
     """NVIDIA's formulation in the contestant's own dtype; where it takes no part, the first of that dtype."""
     same = [other for other in contestants if other.dtype == contestant.dtype]
     return next((other for other in same if other.entry.kind == BASELINE.kind), same[0])
 
 
-def _is_across(contestant: Contestant, reference: Contestant, contestants: Sequence[Contestant]) -> bool:
+def _is_across(contestant: Timed, reference: Timed, contestants: Sequence[Timed]) -> bool:
     """Whether a ratio to the baseline in another dtype is told: only beside one to a reference in its own."""
     has_own = contestant is not reference or contestant.entry.kind == BASELINE.kind
     return has_own and contestant.dtype != contestants[0].dtype
 
 
-def _ratio_columns(cell: Cell, contestant: Contestant, contestants: Sequence[Contestant]) -> dict[str, Any]:
+def ratio_columns(cell: Series, contestant: Timed, contestants: Sequence[Timed]) -> dict[str, Any]:
     """Medians of the rounds' ratios, against the same dtype and, where that is another one, against float32."""
     baseline, reference = contestants[0], _reference(contestant, contestants)
     ratio = _ratio(cell, baseline, reference, contestant)
@@ -160,7 +186,7 @@ def _ratio_columns(cell: Cell, contestant: Contestant, contestants: Sequence[Con
     }
 
 
-def _ratio(cell: Cell, baseline: Contestant, reference: Contestant, contestant: Contestant) -> float:
+def _ratio(cell: Series, baseline: Timed, reference: Timed, contestant: Timed) -> float:
     if contestant is reference:
         return 1.0
     slow = cell.samples[reference.label]
