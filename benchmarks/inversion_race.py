@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from wplus.benchmarks.inversion_pictures import Origin, make_pictures
 from wplus.benchmarks.projector import Projector
 from wplus.benchmarks.recorder import Recorder
+from wplus.benchmarks.rows import NO_DIFFERENCE
 from wplus.benchmarks.timing import excess, spread, summarize
 from wplus.errors import ParityError
 from wplus.generator import Generator
@@ -186,7 +187,8 @@ def _time_steps(projector: Projector, target: NDArray[np.float32], first: list[f
 
 
 def _record(recorder: Recorder, races: list[Race], first: list[float], again: list[float]) -> None:
-    columns = {"spread": spread(first, again), "baseline_excess": excess([*first, *again])}
+    noise = spread(first, again)
+    columns = {"spread": noise, "baseline_excess": excess([*first, *again])}
     theirs = [float(race.nvidia.seconds[-1]) for race in races]
     times = {
         _PROCEDURE: theirs,
@@ -195,7 +197,7 @@ def _record(recorder: Recorder, races: list[Race], first: list[float], again: li
     }
     for name, seconds in times.items():
         ratio = summarize([slow / own for slow, own in zip(theirs, seconds, strict=True)]).median
-        note = "reference" if name == _PROCEDURE else ""
+        note = "reference" if name == _PROCEDURE else NO_DIFFERENCE if abs(ratio - 1) <= noise else ""
         more: dict[str, Any] = {"ratio": ratio, "ratio_note": note} | columns
         recorder.add(name, torch.float32, 1, "seconds_to_loss", "s", seconds, **more)
     reached = [float(race.fast.seconds_to(race.target_loss) is not None) for race in races]

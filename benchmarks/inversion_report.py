@@ -118,7 +118,8 @@ def _ratio(row: Row) -> str:
     if row.ratio is None or row.ratio_note == "reference":
         text = row.ratio_note
     else:
-        text = f"{row.ratio:.2f} × {row.ratio_note}".rstrip() + f" (A/A ± {row.spread or 0:.0%})"
+        spread = f"A/A ± {row.spread or 0:.0%}"
+        text = f"{row.ratio_note} ({row.ratio:.2f}, {spread})" if row.ratio_note else f"{row.ratio:.2f} × ({spread})"
     return text if row.ratio_float32 is None else f"{text}; {row.ratio_float32:.2f} × the float32 reference"
 
 

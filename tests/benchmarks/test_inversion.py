@@ -144,10 +144,12 @@ def test_tables_say_ratios_spreads_and_what_does_not_count(make_row: MakeRow) ->
         make_row(metric="peak_memory", median=512.0),
         make_row(case="race", metric="seconds_to_loss", unit="s", ratio=9.0),
         make_row(case="race", metric="reached", median=7.0),
+        make_row(case="even", metric="seconds_to_loss", unit="s", ratio=1.01, ratio_note="no difference"),
     ]
     text = tables(rows, ["nobody knows"])
     assert "| tiny | wplus torch | float32 | 10.0 (9.50 to 10.2) | 2.00 × (A/A ± 2%) | 512 | 3.0e-07 |" in text
     assert "9.00 × (A/A ± 2%) | 7 |" in race_table(rows)
+    assert "no difference (1.01, A/A ± 2%)" in race_table(rows)
     assert "The times of tiny **do not count**" in text
     assert "Note: nobody knows" in text
     assert "Pictures found again" not in text
