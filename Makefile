@@ -10,12 +10,15 @@ demo: .venv/.demo
 	@$(BIN)/wplus sample --network=demo:portraits --seeds=0-35 --trunc=0.7 --grid=6x6 --outdir=out/demo/samples
 	@$(BIN)/wplus sample --network=demo:portraits --rows=0-3 --cols=4-9 --styles=0-5 --outdir=out/demo/mixes
 	@$(BIN)/wplus walk --network=demo:portraits --seeds=0-15 --grid=4x2 --w-frames=60 --loop --output=out/demo/walk.mp4
+	@$(BIN)/wplus invert --network=demo:portraits --target=docs/held_out.png --num-steps=300 --outdir=out/demo/inversion
 	@rm -rf out/demo/bundle
 	@$(BIN)/wplus export demo:portraits out/demo/bundle
 	@$(BIN)/wplus verify out/demo/bundle
 	@$(BIN)/wplus bench --quick --out=out/demo/bench.csv
 	@printf '%s\n' '' 'Samples:      out/demo/samples/grid.png' 'Style mixing: out/demo/mixes/grid.png' \
-	  'Latent walk:  out/demo/walk.mp4' 'Bundle:       out/demo/bundle, its parity report parity.json' \
+	  'Latent walk:  out/demo/walk.mp4' \
+	  'Inversion:    out/demo/inversion: target.png, proj.png, projected_w.npz' \
+	  'Bundle:       out/demo/bundle, its parity report parity.json' \
 	  'Benchmark:    out/demo/bench.csv'
 
 # Triton decides at its import whether kernels are interpreted or compiled: a process for each.

@@ -11,6 +11,7 @@ from wplus.inversion.config import DEFAULT_LOSS
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from wplus.facts import Facts
     from wplus.inversion.losses import Loss
     from wplus.inversion.operators import Operator
 
