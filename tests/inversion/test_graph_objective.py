@@ -16,6 +16,7 @@ from wplus.generator import Generator
 from wplus.inversion.config import DEFAULT_LOSS
 from wplus.inversion.graph_objective import GraphObjective, open_step
 from wplus.inversion.losses import make_loss
+from wplus.inversion.run import invert
 from wplus.latents import noise_maps, seeds_to_z
 
 _COUNT = 3
@@ -121,6 +122,34 @@ def test_numbers_that_are_not_finite_are_an_error(step: GraphObjective) -> None:
         step(latents | {"ws": np.full_like(latents["ws"], 1e30)}, target, weight)
 
 
+def test_a_bundle_finds_what_pytorch_finds(drawn_by: Generator, tiny: Generator) -> None:
+    targets = tiny.synthesize(tiny.map(seeds_to_z([900], tiny.z_dim)))
+    found = invert(drawn_by, targets, steps=200, candidates=64)
+    right = invert(tiny, targets, steps=200, candidates=64)
+    assert found.losses[0] < 0.02
+    assert np.square(found.images.astype(float) - right.images).mean() < 20  # both are near the target: levels
+    with_noise = invert(drawn_by, targets, steps=30, starts=2, candidates=8, optimizes_noise=True)
+    assert list(with_noise.latents.noise) == list(tiny.noise_shapes)
+
+
+def test_what_is_not_in_the_graph_is_refused(step_bundle: Bundle) -> None:
+    targets = np.zeros((1, 3, 16, 16), np.float32)
+    with wplus.load(step_bundle.folder, backend="onnxruntime", threads=1) as G:
+        with pytest.raises(UnsupportedError, match="by the loss pixel alone"):
+            invert(G, targets, loss="squared", steps=2)
+        with pytest.raises(UnsupportedError, match="no gradient by z"):
+            invert(G, targets, space="z", steps=2)
+
+
+def test_a_bundle_without_the_graph_says_how_to_make_it() -> None:
+    plain = np.zeros((1, 3, 128, 128), np.float32)
+    with (
+        wplus.load("demo:portraits", backend="onnxruntime") as G,
+        pytest.raises(UnsupportedError, match="wplus export --inversion"),
+    ):
+        invert(G, plain, steps=2, candidates=1, starts=1)
+
+
 def test_torch_is_not_needed(step_bundle: Bundle) -> None:
     code = (
         "import sys, numpy as np, wplus\n"
@@ -133,6 +162,7 @@ def test_torch_is_not_needed(step_bundle: Bundle) -> None:
         "latents = {'ws': np.zeros((1, 6, 16), np.float32)}\n"
         "latents |= {f'noise/{n}': np.zeros((1, 1, *s), np.float32) for n, s in G.noise_shapes.items()}\n"
         "loss, gradients = open_step(G)(latents, np.zeros((1, 3, 16, 16), np.float32), None)\n"
-        "assert loss.shape == (1,) and 'torch' not in sys.modules\n"
+        "found = wplus.invert(G, np.zeros((1, 3, 16, 16), np.float32), steps=12, candidates=8)\n"
+        "assert loss.shape == (1,) and found.images.shape == (1, 16, 16, 3) and 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
