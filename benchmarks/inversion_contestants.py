@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +17,14 @@ from wplus.checkpoints import Checkpoint
 from wplus.config import StyleGAN2Config
 from wplus.errors import ParityError, UnsupportedError
 from wplus.generator import Generator
-from wplus.inversion.adam import Adam, Arrays
-from wplus.inversion.config import InvertConfig
+from wplus.inversion.adam import Adam
+from wplus.inversion.config import DEFAULT_LOSS, InvertConfig
 from wplus.inversion.goals import make_goal
 from wplus.inversion.loop import Rows, Task, run_stage
-from wplus.inversion.losses import DEFAULT_LOSS, make_loss
-from wplus.inversion.objective import Objective, TorchObjective
+from wplus.inversion.losses import make_loss
+from wplus.inversion.objective import GraphSteps, Objective, TorchObjective
 from wplus.inversion.schedule import Stage
-from wplus.inversion.spaces import NOISE, Parametrization
+from wplus.inversion.spaces import Parametrization
 from wplus.inversion.statistics import w_statistics
 
 _PRIOR_WEIGHT = 1e-4  # as `invert` has it for pictures
@@ -122,30 +120,18 @@ def _graph_step(
     entry: Entry, checkpoint: Checkpoint, start: Tensor, target: Tensor, *, threads: int, bundle: Path
 ) -> StepContestant:
     """A runtime, which runs forward and backward as one graph of a bundle."""
-    try:
-        graphs: Any = import_module("wplus.inversion.graph_objective")
-    except ModuleNotFoundError as exc:
-        raise UnsupportedError("this version of wplus exports no graph of a step of inversion") from exc
     if not bundle.exists():
         from wplus.export import ExportOptions, export_bundle
 
-        options: dict[str, Any] = {"inversion": True}
-        export_bundle(checkpoint, bundle, ExportOptions(**options), threads=threads)
+        export_bundle(checkpoint, bundle, ExportOptions(inversion=True), threads=threads)
     G = wplus.load(bundle, device="cpu", backend=entry.backend, precision=entry.precision, threads=threads)
     if entry.precision == "fast" and G.dtype == "float32":
         G.close()
         raise UnsupportedError(f"{entry.backend} computes in float32 here, in fast as in exact")
+    goal = make_goal(G, target.numpy(), None, None, 0.0, DEFAULT_LOSS)
     try:
-        graph = graphs.open_step(G)
+        steps = GraphSteps(G, goal, names={"ws"}, c=None)
     except (ParityError, UnsupportedError):
         G.close()
         raise
-    targets = target.numpy()
-    noise = {f"{NOISE}{name}": value[None, None] for name, value in G.noise_constants.items()}
-    fixed = {name: value for name, value in noise.items() if name in graph.keys}
-
-    def objective(latents: Arrays, rows: NDArray[np.int64]) -> tuple[_Array, Arrays]:
-        losses, gradients = graph(fixed | latents, targets[rows], None)
-        return losses, gradients
-
-    return _own_step(entry, G, objective, start.numpy(), close=graph.close)
+    return _own_step(entry, G, steps, start.numpy(), close=steps.close)

@@ -25,9 +25,9 @@ from wplus.benchmarks.rows import NO_DIFFERENCE
 from wplus.benchmarks.timing import excess, spread, summarize
 from wplus.errors import ParityError
 from wplus.generator import Generator
-from wplus.inversion.config import Preset
+from wplus.inversion.config import DEFAULT_LOSS, Preset
 from wplus.inversion.goals import make_goal
-from wplus.inversion.losses import DEFAULT_LOSS, make_loss
+from wplus.inversion.losses import make_loss
 from wplus.inversion.objective import TorchObjective
 from wplus.inversion.run import invert
 from wplus.timing import alternate

@@ -33,12 +33,12 @@ def main(output: Path, steps: int | None) -> None:
         targets = np.concatenate([own, render(attributes, size=G.img_resolution).numpy()])
         columns = [to_uint8(torch.from_numpy(targets)).numpy()]
         for name, space, text in (("W", "w", None), ("W+", "w+", None), *((text, "w+", text) for text in _OPERATORS)):
-            y, options = targets, {}
+            y, operator = targets, None
             if text is not None:
                 operator = make_operator(text, img_shape=targets.shape[1:])
                 made = measure(operator, torch.from_numpy(targets), seeds=[0] * len(targets))
-                y, options = made.y, {"operator": operator}
-            found = wplus.invert(G, y, space=space, steps=steps, **options)
+                y = made.y
+            found = wplus.invert(G, y, space=space, steps=steps, operator=operator)
             columns.append(found.images)
             quality = psnr(
                 torch.from_numpy((found.images.transpose(0, 3, 1, 2) - 127.5) / 127.5), torch.from_numpy(targets)

@@ -30,6 +30,10 @@ class Objective(Protocol):
         """Losses alone."""
         ...
 
+    def close(self) -> None:
+        """Frees what it holds besides the generator."""
+        ...
+
 
 class TorchObjective:
     """By backpropagation.
@@ -71,6 +75,9 @@ class TorchObjective:
             drawn = self._draw({name: torch.from_numpy(value) for name, value in latents.items()})
             found: _Losses = self._goal.loss(drawn, rows).cpu().numpy()
         return found
+
+    def close(self) -> None:
+        """See `Objective`."""
 
     def _draw(self, inputs: "dict[str, Tensor]") -> "Tensor":
         options: dict[str, Any] = {}
@@ -132,3 +139,7 @@ class GraphSteps:
     def losses(self, latents: Arrays, rows: NDArray[np.int64]) -> _Losses:
         """See `Objective`."""
         return self(latents, rows)[0]
+
+    def close(self) -> None:
+        """See `Objective`."""
+        self._step.close()

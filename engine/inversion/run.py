@@ -255,6 +255,7 @@ def _collect(
     final = [
         judge.losses({name: value[i : i + 1] for name, value in found.items()}, np.array([i])) for i in range(count)
     ]
+    judge.close()
     return Inversion(
         latents=latents,
         images=draw_found(G, latents, label),
