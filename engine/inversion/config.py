@@ -37,7 +37,7 @@ class InvertConfig:
     noise_weight: float = 1e5  # of the noise maps' correlation with themselves, shifted
     optimizes_transform: bool = False  # StyleGAN3: also how its picture lies
     stops_at: float | None = None  # the loss at which a picture is done
-    patience: int = 100  # steps without an improvement of a thousandth after which it is done; 0: never
+    patience: int = 100  # steps at a falling rate without an improvement of a thousandth, then it is done; 0: never
     seed: int = 303
 
     def __post_init__(self) -> None:

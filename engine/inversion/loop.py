@@ -80,7 +80,9 @@ def run_stage(task: Task, rows: Rows, *, is_last: bool, after_step: Callable[[Ro
             _remember(rows, losses, is_finite)
         if config.stops_at is not None:
             rows.is_done |= rows.best_loss <= config.stops_at
-        if is_last and config.patience:
+        if not is_last or rows.step < task.stage.steps * (1 - config.rampdown):
+            rows.waited[:] = 0  # improvements come when the rate falls
+        elif config.patience:
             rows.is_done |= rows.waited >= config.patience
         rate = rate_at(rows.step, task.stage.steps, config) * task.stage.learning_rate
         rows.adam.step(rows.variables, gradients, rows.slowed * np.float32(rate), is_finite & ~rows.is_done)

@@ -99,6 +99,10 @@ def _write_one(
         "config": config,
         "steps": found.history[i],
     }
+    if "ms_ssim" in found.loss:
+        from wplus.inversion.similarity import ms_ssim_scales
+
+        history["ms_ssim_scales"] = ms_ssim_scales(*G.img_shape)
     with whole_file(folder / "history.json") as temporary:
         temporary.write_text(json.dumps(history, indent=1), encoding="utf-8")
 

@@ -57,6 +57,12 @@ def test_the_same_command_gives_the_same_bytes(run: Run, network: str, photo: Pa
         assert (out / "a" / file).read_bytes() == (out / "b" / file).read_bytes()
 
 
+def test_the_history_names_the_scales_of_ms_ssim(run: Run, network: str, photo: Path, out: Path) -> None:
+    given = [f"--network={network}", f"--target={photo}", f"--outdir={out}", "--loss=pixel+0.1*ms_ssim", *_QUICK]
+    assert run("invert", *given).code == 0
+    assert json.loads((out / "history.json").read_text())["ms_ssim_scales"] == 1
+
+
 def test_a_folder_becomes_a_folder_each_and_a_contact_sheet(run: Run, network: str, photo: Path, out: Path) -> None:
     run("sample", f"--network={network}", "--seeds=901", f"--outdir={photo.parent / 'photos'}")
     photo.rename(photo.parent / "photos" / photo.name)
@@ -124,6 +130,20 @@ def test_a_conditional_network_needs_a_class(run: Run, out: Path, tmp_path: Path
     refused = run("invert", *given)
     assert (refused.code, "--class" in refused.err) == (2, True)
     assert run("invert", *given, "--class=1").code == 0
+
+
+def test_an_aligned_face_is_pasted_back(run: Run, network: str, out: Path, tmp_path: Path) -> None:
+    photo = np.random.RandomState(0).randint(0, 256, (60, 80, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    points = {"left_eye": [32, 25], "right_eye": [48, 25], "mouth": [40, 40]}
+    (tmp_path / "points.json").write_text(json.dumps(points))
+    given = [f"--network={network}", f"--target={tmp_path}/photo.png", f"--landmarks={tmp_path}/points.json"]
+    assert run("invert", *given, f"--outdir={out}", *_QUICK).code == 0
+    pasted = _pixels(out / "pasted.png")
+    assert pasted.shape == photo.shape
+    assert np.array_equal(pasted[:, :2], photo[:, :2])  # beside the face
+    assert not np.array_equal(pasted[28:38, 35:45], photo[28:38, 35:45])
+    assert json.loads((out / "history.json").read_text())["alignment"]["size"] == [16, 16]
 
 
 def test_options_without_effect_are_named(run: Run, network: str, photo: Path, out: Path) -> None:
