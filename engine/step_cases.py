@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wplus.bundle import REFERENCE, Bundle
 from wplus.errors import ArtifactError
-from wplus.inversion.graph_objective import NOISE
+from wplus.inversion.spaces import NOISE
 from wplus.reference import cut
 from wplus.trial_cases import Cases
 from wplus.trials import noise_of

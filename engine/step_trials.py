@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from wplus.backends import Precision
 from wplus.bundle import STEP, Bundle
 from wplus.errors import UnsupportedError, WplusError
-from wplus.inversion.graph_objective import NOISE, RUNTIMES, GraphObjective, open_objective
+from wplus.inversion.graph_objective import RUNTIMES, GraphObjective, open_objective
+from wplus.inversion.spaces import NOISE
 from wplus.parity import LEAST_COSINE, MOST_GRADIENT_RMS
 from wplus.step_cases import Floats, StepCases, StepReference, kept
 from wplus.trials import DEVICES, Entry, runtime_entry

@@ -6,8 +6,8 @@ from torch import Tensor
 from wplus.bundle import Bundle
 from wplus.generator import Generator
 from wplus.inversion.config import DEFAULT_LOSS
-from wplus.inversion.graph_objective import NOISE
 from wplus.inversion.losses import make_loss
+from wplus.inversion.spaces import NOISE
 from wplus.step_cases import StepCases, StepReference, kept
 
 

@@ -57,7 +57,8 @@ class Checkpoints:
 
     def _key(self) -> str:
         """What must be the same for a state to be gone on from."""
-        facts = json.dumps([repr(self._search.config), [repr(stage) for stage in self._search.stages]])
+        stages = [repr(stage) for stage in self._search.stages]
+        facts = json.dumps([self._search.identity, repr(self._search.config), stages])
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def _write(self, number: int, state: State, *, is_finished: bool) -> None:
@@ -80,6 +81,6 @@ class Checkpoints:
             raise ArtifactError(f"{path} is damaged ({type(exc).__name__}). Remove it to begin anew.") from exc
         if key != self._key():
             raise ArtifactError(
-                f"{path} was written with other options. Give the same ones again, or remove it to begin anew."
+                f"{path} was written with other options or targets. Give the same ones, or remove it to begin anew."
             )
         return state

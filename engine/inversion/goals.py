@@ -1,5 +1,6 @@
 """What a picture is to be like: a target picture, or measurements; as a loss `[R]` of pictures `[R, C, H, W]`."""
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +33,10 @@ class Goal(Protocol):
 
     def distances(self, pictures: _Array, target: int) -> _Array:
         """How far many pictures `[M, C, H, W]` are from one target, `[M]`: enough to order them by."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 over the targets and how they are compared."""
         ...
 
     @property
@@ -79,6 +84,10 @@ class PictureGoal:
         found: _Array = (np.abs(pictures - wanted) * covered).mean(axis=(1, 2, 3))
         return found
 
+    def digest(self) -> str:
+        """See `Goal.digest`."""
+        return _digest(self.loss_name, self.targets, self.weights)
+
     def loss(self, img: "Tensor", rows: NDArray[np.int64]) -> "Tensor":
         """See `Goal.loss`."""
         import torch
@@ -94,6 +103,13 @@ class PictureGoal:
                 weight = F.avg_pool2d(weight, factor)
                 target = target / weight.clamp(min=1e-12)
         return self._loss(img, target, weight)
+
+
+def _digest(*parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    return digest.hexdigest()
 
 
 class MeasurementGoal:
@@ -119,6 +135,11 @@ class MeasurementGoal:
 
         y: Any = torch.from_numpy(self.y[rows]).to(img.device)
         return data_loss(self.operator, img, y, self.sigma)
+
+    def digest(self) -> str:
+        """See `Goal.digest`."""
+        stored = [item for name in sorted(self.operator.stored) for item in (name, self.operator.stored[name])]
+        return _digest(self.operator.spec, self.operator.seed, self.sigma, self.y, *stored)
 
     def distances(self, pictures: _Array, target: int) -> _Array:
         """See `Goal.distances`."""

@@ -13,8 +13,8 @@ from wplus.backends.graphs import StepSession, first_line, is_finite, sizes
 from wplus.bundle import GRADIENT, STEP, Bundle, Port
 from wplus.errors import ParityError, UnsupportedError, WplusError
 from wplus.generator import Generator
+from wplus.inversion.spaces import NOISE
 
-NOISE = "noise/"  # before the name of a map
 RUNTIMES = {"onnxruntime": "wplus.backends.onnx_runtime", "openvino": "wplus.backends.open_vino"}
 
 _ONCE = ("target", "weight")  # inputs that are no latents

@@ -172,6 +172,7 @@ def _search(
 
     return Search(
         config=config,
+        identity=f"{G.fingerprint} {goal.digest()}",
         space=space,
         stages=stages,
         objective=objective,

@@ -43,6 +43,7 @@ class Search:
     """What is common to all groups."""
 
     config: InvertConfig
+    identity: str  # of the generator and of what it is to be like: a state belongs to no other
     space: Parametrization
     stages: list[Stage]
     objective: Callable[[bool], Objective]  # on small pictures, or on whole ones

@@ -151,8 +151,10 @@ def test_an_interrupted_run_keeps_its_best_and_goes_on_to_the_same_end(tiny: Gen
     rest = invert(tiny, targets, checkpoint=tmp_path / "state.npz", on_step=seen.append, **_SHORT)
     assert _same(rest, whole)
     assert len(seen) == 2 * 60
-    with pytest.raises(ArtifactError, match="written with other options"):
+    with pytest.raises(ArtifactError, match="written with other options or targets"):
         invert(tiny, targets, checkpoint=tmp_path / "state.npz", **_SHORT | {"steps": 61})
+    with pytest.raises(ArtifactError, match="other options or targets"):
+        invert(tiny, _targets(tiny, [902, 901]), checkpoint=tmp_path / "state.npz", **_SHORT)
     (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ArtifactError, match="damaged"):
         invert(tiny, targets, checkpoint=tmp_path / "state.npz", **_SHORT)
