@@ -1,6 +1,7 @@
 """Adam in numpy, a row a picture: inversion runs where there is no PyTorch, and pictures do not share their steps."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ class Adam:
     Source: Kingma and Ba 2015 (Adam), algorithm 1.
     """
 
+    is_scheduled = True  # its steps are as long as the rate says
+
     def __init__(self, variables: Mapping[str, NDArray[np.float32]], betas: tuple[float, float]) -> None:
         self.betas = betas
         self.first = {name: np.zeros_like(value) for name, value in variables.items()}
@@ -23,12 +26,18 @@ class Adam:
         self.taken = np.zeros(len(next(iter(variables.values()))), np.int64)  # steps of each row
 
     def step(
-        self, variables: Arrays, gradients: Arrays, rate: NDArray[np.float32], is_moving: NDArray[np.bool_]
+        self,
+        variables: Arrays,
+        losses: NDArray[np.float32],  # noqa: ARG002 (another optimiser needs them)
+        gradients: Arrays,
+        rate: NDArray[np.float32],
+        is_moving: NDArray[np.bool_],
     ) -> None:
         """Moves the variables in place.
 
         Args:
             variables: `[R, ...]` each.
+            losses: `[R]`; only the gradients count here.
             gradients: Of the same names and shapes.
             rate: `[R]`.
             is_moving: `[R]`; other rows stay as they are, moments included.
@@ -51,3 +60,15 @@ class Adam:
         for moments in (self.first, self.second):
             for value in moments.values():
                 value[rows] = 0
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that `restore` needs."""
+        groups = (("first", self.first), ("second", self.second))
+        moments = {f"{kind}:{name}": value for kind, group in groups for name, value in group.items()}
+        return {"taken": self.taken} | moments
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Goes on from what `arrays` gave."""
+        self.taken = np.array(arrays["taken"])
+        self.first = {name: np.array(arrays[f"first:{name}"]) for name in self.first}
+        self.second = {name: np.array(arrays[f"second:{name}"]) for name in self.second}

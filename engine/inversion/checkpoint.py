@@ -74,9 +74,7 @@ class Checkpoints:
         try:
             arrays: dict[str, Any] = dict(read_arrays(path, wanted=lambda _: True)[0])
             key = str(arrays.pop("key"))
-            state = (
-                state_of(arrays, self._search.config.betas) if bool(arrays.pop("is_finished")) == is_finished else None
-            )
+            state = state_of(arrays, self._search.config) if bool(arrays.pop("is_finished")) == is_finished else None
         except (KeyError, ValueError) as exc:
             raise ArtifactError(f"{path} is damaged ({type(exc).__name__}). Remove it to begin anew.") from exc
         if key != self._key():

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.inversion.adam import Adam, Arrays
+from wplus.inversion.adam import Arrays
 from wplus.inversion.config import InvertConfig
 from wplus.inversion.objective import Objective
+from wplus.inversion.optimizers import Optimizer
 from wplus.inversion.regularizers import roughness, spread, squares, whitened
 from wplus.inversion.schedule import Stage, rate_at
 from wplus.inversion.spaces import NOISE, Parametrization
@@ -30,7 +31,7 @@ class Rows:
 
     targets: NDArray[np.int64]  # [R]
     variables: Arrays
-    adam: Adam
+    optimizer: Optimizer
     step: int = 0
     slowed: _Array = field(init=False)  # [R], factors of the rate
     is_done: NDArray[np.bool_] = field(init=False)  # [R]
@@ -80,12 +81,15 @@ def run_stage(task: Task, rows: Rows, *, is_last: bool, after_step: Callable[[Ro
             _remember(rows, losses, is_finite)
         if config.stops_at is not None:
             rows.is_done |= rows.best_loss <= config.stops_at
-        if not is_last or rows.step < task.stage.steps * (1 - config.rampdown):
+        is_early = rows.optimizer.is_scheduled and rows.step < task.stage.steps * (1 - config.rampdown)
+        if not is_last or is_early:
             rows.waited[:] = 0  # improvements come when the rate falls
         elif config.patience:
             rows.is_done |= rows.waited >= config.patience
-        rate = rate_at(rows.step, task.stage.steps, config) * task.stage.learning_rate
-        rows.adam.step(rows.variables, gradients, rows.slowed * np.float32(rate), is_finite & ~rows.is_done)
+        is_scheduled = rows.optimizer.is_scheduled
+        rate = task.stage.learning_rate * (rate_at(rows.step, task.stage.steps, config) if is_scheduled else 1)
+        is_moving = is_finite & ~rows.is_done
+        rows.optimizer.step(rows.variables, losses, gradients, rows.slowed * np.float32(rate), is_moving)
         for name in rows.variables:
             if name.startswith(NOISE):
                 rows.variables[name][:] = whitened(rows.variables[name])
@@ -155,7 +159,7 @@ def _recover(rows: Rows, losses: _Array, gradients: Arrays) -> NDArray[np.bool_]
         rows.safe[name][is_finite] = value[is_finite]
     if lost.any():
         rows.slowed[lost] /= 2
-        rows.adam.forget(lost)
+        rows.optimizer.forget(lost)
         rows.is_done |= rows.slowed < _SLOWEST
         _log.warning("%d of %d losses are no numbers; stepped back, at half the rate.", lost.sum(), len(lost))
     return is_finite

@@ -20,31 +20,27 @@ class Stage:
 def stages_of(config: InvertConfig, *, has_coarse: bool, is_given: bool = False) -> list[Stage]:
     """The stages, whose steps add up to `num_steps`.
 
-    A sixth of the steps goes to all starts, on small pictures where the network draws them, a sixth to the best
-    quarter of them, and the rest to the best one, in the space that was asked for. All of them go to one start that was
-    given.
+    A part of the steps goes to all starts, on small pictures where the network draws them; with Adam, which is slower
+    to tell them apart, another part to the best quarter of them; and the rest to the best one, in the space that was
+    asked for, W+ after W. All of them go to one start that was given.
     """
+    rate = config.learning_rate
     if is_given:
-        rate = config.learning_rate
         return [Stage(steps=config.num_steps, starts=1, space=config.space, is_coarse=False, learning_rate=rate)]
-    searching = config.num_steps // 6 if config.starts > 1 else 0
+    is_adam = config.optimizer == "adam"
+    searching = config.num_steps // (6 if is_adam else 10) if config.starts > 1 else 0
     first: SearchSpace = "z" if config.space == "z" else "w"
-    stages = []
-    if searching:
+    stages = [Stage(steps=searching, starts=config.starts, space=first, is_coarse=has_coarse, learning_rate=rate)]
+    if is_adam:
         quarter = max(1, config.starts // 4)
-        rate = config.learning_rate
-        stages = [
-            Stage(steps=searching, starts=config.starts, space=first, is_coarse=has_coarse, learning_rate=rate),
-            Stage(steps=searching, starts=quarter, space=first, is_coarse=False, learning_rate=rate * 0.6),
-        ]
-    rest = config.num_steps - 2 * searching
-    if config.space == "w+" and not searching:  # W first all the same
-        stages.append(Stage(steps=rest // 2, starts=1, space="w", is_coarse=False, learning_rate=config.learning_rate))
+        stages.append(Stage(steps=searching, starts=quarter, space=first, is_coarse=False, learning_rate=rate * 0.6))
+    rest = config.num_steps - sum(stage.steps for stage in stages)
+    if config.space == "w+" and not (searching and is_adam):  # W first all the same
+        stages.append(Stage(steps=rest // 2, starts=1, space="w", is_coarse=False, learning_rate=rate))
         rest -= rest // 2
-    if rest:
-        is_refining = searching and config.space != "w+"  # what was searched for already, and not more numbers
-        rate = config.learning_rate * (0.6 if is_refining else 1)
-        stages.append(Stage(steps=rest, starts=1, space=config.space, is_coarse=False, learning_rate=rate))
+    is_refining = searching and config.space != "w+"  # what was searched for already, and not more numbers
+    rate *= 0.6 if is_refining else 1
+    stages.append(Stage(steps=rest, starts=1, space=config.space, is_coarse=False, learning_rate=rate))
     return [stage for stage in stages if stage.steps]
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.inversion.adam import Adam, Arrays
+from wplus.inversion.adam import Arrays
 from wplus.inversion.config import InvertConfig
 from wplus.inversion.loop import Rows, Task, run_stage
 from wplus.inversion.objective import Objective
+from wplus.inversion.optimizers import make_optimizer
 from wplus.inversion.schedule import Stage
 from wplus.inversion.spaces import Parametrization
 
@@ -119,7 +120,7 @@ class Search:
         )
 
     def _rows(self, targets: NDArray[np.int64], variables: Arrays) -> Rows:
-        return Rows(targets=targets, variables=variables, adam=Adam(variables, self.config.betas))
+        return Rows(targets=targets, variables=variables, optimizer=make_optimizer(self.config, variables))
 
     def _promote(self, rows: Rows, stage: Stage, following: Stage) -> Rows:
         """The best rows of each target, in the next stage's space."""
@@ -166,30 +167,29 @@ def state_arrays(state: State) -> dict[str, Any]:
         "is_done": rows.is_done,
         "waited": rows.waited,
         "best_loss": rows.best_loss,
-        "taken": rows.adam.taken,
         "losses": np.asarray(trace.losses, np.float32),
         "stages": np.asarray(trace.stages),
         "seconds": np.asarray(trace.seconds),
     }
-    groups = (rows.variables, rows.best, rows.safe, rows.adam.first, rows.adam.second)
+    groups = (rows.variables, rows.best, rows.safe, rows.optimizer.arrays())
     for kind, group in zip(_GROUPS, groups, strict=True):
         found |= {f"{kind}:{name}": value for name, value in group.items()}
     return found | {f"path:{i}": value for i, value in enumerate(trace.ws)}
 
 
-def state_of(arrays: dict[str, Any], betas: tuple[float, float]) -> State:
+def state_of(arrays: dict[str, Any], config: InvertConfig) -> State:
     """The state that `state_arrays` wrote.
 
     Raises:
         KeyError: something is missing.
     """
-    groups: dict[str, Arrays] = {
+    groups: dict[str, dict[str, Any]] = {
         kind: {name.split(":", 1)[1]: value for name, value in arrays.items() if name.startswith(f"{kind}:")}
         for kind in _GROUPS
     }
-    adam = Adam(groups["variables"], betas)
-    adam.first, adam.second, adam.taken = groups["first"], groups["second"], arrays["taken"]
-    rows = Rows(targets=arrays["targets"], variables=groups["variables"], adam=adam, step=int(arrays["step"]))
+    optimizer = make_optimizer(config, groups["variables"])
+    optimizer.restore(groups["optimizer"])
+    rows = Rows(targets=arrays["targets"], variables=groups["variables"], optimizer=optimizer, step=int(arrays["step"]))
     rows.best, rows.safe = groups["best"], groups["safe"]
     rows.slowed, rows.is_done, rows.waited = arrays["slowed"], arrays["is_done"], arrays["waited"]
     rows.best_loss = arrays["best_loss"]
@@ -200,4 +200,4 @@ def state_of(arrays: dict[str, Any], betas: tuple[float, float]) -> State:
     return State(rows=rows, trace=trace, stage=int(arrays["stage"]))
 
 
-_GROUPS = ("variables", "best", "safe", "first", "second")
+_GROUPS = ("variables", "best", "safe", "optimizer")

@@ -17,7 +17,8 @@ _Array = NDArray[np.float32]
 
 _SMALLEST = 32  # pixels of the smallest pictures that are compared
 _LEAST_EXPLAINED = 0.9  # share of the whole pictures' variance that a stopped network must draw
-_PROBES = 8
+_PROBES = 4
+_CHUNK = 64  # pictures at a time at most
 _CANDIDATES, _CANDIDATE_PIXELS = 512, 512 * 128 * 128
 
 
@@ -55,7 +56,8 @@ class Candidates:
         options: dict[str, Any] = {"resolution": resolution} if resolution else {}
         if not G.has_w:
             options["c"] = c
-        size = default_micro_batch(G.config) if count else 1
+        size = default_micro_batch(G.config) * ((G.img_resolution // resolution) ** 2 if resolution else 1)
+        size = min(size, _CHUNK)
         parts = []
         for i in range(0, count, size):
             img = G.synthesize(drawn[i : i + size], **options)
@@ -65,8 +67,8 @@ class Candidates:
     def best(self, goal: Goal, target: int, count: int) -> NDArray[np.int64]:
         """The `count` candidates nearest to a target, the nearest first."""
         losses = []
-        for start in range(0, len(self.pictures), 32):
-            losses.append(goal.distances(self.pictures[start : start + 32], target))
+        for start in range(0, len(self.pictures), _CHUNK):
+            losses.append(goal.distances(self.pictures[start : start + _CHUNK], target))
         return np.argsort(np.concatenate(losses), kind="stable")[:count]
 
 

@@ -12,6 +12,7 @@ import wplus
 from wplus.checkpoints import Checkpoint
 from wplus.errors import ArtifactError, LatentMismatchError, UnsupportedError
 from wplus.generator import Generator
+from wplus.inversion.config import Preset
 from wplus.inversion.operators import make_operator
 from wplus.inversion.run import Inversion, invert
 from wplus.inversion.search import StepReport
@@ -160,7 +161,33 @@ def test_an_interrupted_run_keeps_its_best_and_goes_on_to_the_same_end(tiny: Gen
         invert(tiny, targets, checkpoint=tmp_path / "state.npz", **_SHORT)
 
 
-def test_a_step_that_gives_no_number_is_taken_back(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preset_fast_goes_on_to_the_same_end_in_any_company(tiny: Generator, tmp_path: Path) -> None:
+    targets = _targets(tiny, [900, 901])
+    whole = invert(tiny, targets, preset="fast", batch=2)
+
+    def interrupt(report: StepReport) -> None:
+        if report.step == 70:  # after the search, on the way of the best start
+            raise KeyboardInterrupt
+
+    options = {"preset": "fast", "batch": 2, "checkpoint": tmp_path / "state.npz"}
+    assert invert(tiny, targets, on_step=interrupt, **options).is_interrupted
+    assert _same(invert(tiny, targets, **options), whole)
+    assert np.array_equal(
+        invert(tiny, targets[[1, 1]], preset="fast", batch=2).latents.values[0], whole.latents.values[1]
+    )
+    assert _psnr(tiny.synthesize(whole.latents.values), targets).min() > 35
+
+
+@pytest.mark.parametrize("option", [{"optimizes_noise": True}, {"w_noise": 0.1}])
+def test_lbfgs_refuses_what_is_not_smooth(tiny: Generator, option: dict) -> None:
+    with pytest.raises(ValueError, match="optimizer='adam'"):
+        invert(tiny, _targets(tiny, [900]), preset="fast", **option)
+
+
+@pytest.mark.parametrize("preset", ["default", "fast"])
+def test_a_step_that_gives_no_number_is_taken_back(
+    tiny: Generator, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from wplus.inversion.objective import TorchObjective
 
     targets = _targets(tiny, [900])
@@ -173,7 +200,7 @@ def test_a_step_that_gives_no_number_is_taken_back(tiny: Generator, monkeypatch:
         return (losses * np.float32("nan") if len(calls) in (20, 21) else losses), gradients
 
     monkeypatch.setattr(TorchObjective, "__call__", sometimes_nan)
-    found = invert(tiny, targets, **_SHORT)
+    found = invert(tiny, targets, preset=preset, **_SHORT)
     assert np.isfinite(found.losses).all()
     assert np.isfinite(found.latents.values).all()
     assert found.losses[0] < 0.1
