@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from tqdm import tqdm
 
@@ -48,6 +49,8 @@ def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
     if options["operator"] is not None:
         shape = (G.img_channels, *G.img_shape)
         operator = make_operator(options["operator"], img_shape=shape, seed=options["seed"] or 0)
+        if weights is not None:
+            _log.warning("Measurements are compared, and not pixels: those that are transparent count like the others.")
         made = _measure(operator, pictures, options)
         targets, given = made.y, {"operator": operator, "sigma": made.sigma}
         facts |= _said_of(operator)
@@ -58,6 +61,7 @@ def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
     if options["landmarks"] is not None:
         yield from _paste_back(found[: len(result.images)], result, options)
     yield from _report(result, pictures, names)
+    _fail_if_interrupted(result)
     yield from _tune(result, targets, options, names, given, pictures)
 
 
@@ -111,6 +115,7 @@ def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
     yield _said(operator, result)
     if truth is not None:
         yield from _report(result, np.repeat(truth, count, axis=0), names)
+    _fail_if_interrupted(result)
     whole = None if truth is None else np.repeat(truth, count, axis=0)
     yield from _tune(result, made.y, options, names, {"operator": operator, "sigma": made.sigma}, whole)
 
@@ -210,6 +215,12 @@ def _write(
         for file in Path(options["outdir"]).glob(f"{Path(_CHECKPOINT).stem}*.npz"):
             file.unlink()
     yield from (str(folder / "proj.png") for folder in folders)
+
+
+def _fail_if_interrupted(result: Inversion) -> None:
+    """Ends with the code of a failure, so that a script does not take the best so far for the best."""
+    if result.is_interrupted:
+        raise click.exceptions.Exit(1)
 
 
 def _report(result: Inversion, truth: Any, names: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import Image
 from support import DATA
 
 import wplus
+from wplus.inversion.run import Inversion, invert
+from wplus.inversion.search import StepReport
 from wplus.latents import Latents
 from wplus.media_metadata import read_metadata
 
@@ -55,6 +58,33 @@ def test_the_same_command_gives_the_same_bytes(run: Run, network: str, photo: Pa
         run("invert", f"--network={network}", f"--target={photo}", f"--outdir={out / name}", *_QUICK)
     for file in ("proj.png", "projected_w.npz"):
         assert (out / "a" / file).read_bytes() == (out / "b" / file).read_bytes()
+
+
+def test_an_interrupted_run_writes_its_best_fails_and_goes_on(
+    run: Run, network: str, photo: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wplus.cli import inverting
+
+    def interrupted(*args: Any, on_step: Any, **options: Any) -> Inversion:
+        def stop(report: StepReport) -> None:
+            on_step(report)
+            if report.step == 20:
+                raise KeyboardInterrupt
+
+        return invert(*args, on_step=stop, **options)
+
+    words = ("invert", f"--network={network}", f"--target={photo}", f"--outdir={out}", *_QUICK)
+    whole = run(*words)
+    final = (out / "projected_w.npz").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(inverting, "invert", interrupted)
+        outcome = run(*words)
+    assert outcome.code == 1
+    assert "The same command with --resume goes on." in outcome.out
+    assert (out / "proj.png").exists()
+    again = run(*words, "--resume")
+    assert (whole.code, again.code) == (0, 0)
+    assert (out / "projected_w.npz").read_bytes() == final
 
 
 def test_the_history_names_the_scales_of_ms_ssim(run: Run, network: str, photo: Path, out: Path) -> None:
