@@ -9,7 +9,7 @@ from wplus.errors import ArtifactError
 from wplus.live.parameters import check, short
 from wplus.live.performance import State
 from wplus.paths.description import Walk
-from wplus.paths.walk_file import json_of_walk, walk_of_json
+from wplus.paths.walk_files import json_of_walk, walk_of_json
 
 LIVE: Final = "live"  # a walk file's field that only shows read
 _OF_THE_WALK: Final = ("seeds", "interp", "easing", "constant_speed", "loop")  # in the walk already

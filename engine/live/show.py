@@ -58,9 +58,7 @@ class Show:
         self._audience = Audience()
         self._timeline = Timeline(Performance(walk, length=walk_length), self._clock, fps=walk.fps)
         self._journal = Journal(walk)
-        self._renderer = Renderer(
-            self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget
-        )
+        self._renderer = Renderer(self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget)
         self._supervisor = Supervisor(
             self._renderer,
             self._config,

@@ -12,7 +12,7 @@ from wplus.files import whole_file
 from wplus.live.parameters import check, short
 from wplus.live.performance import Event
 from wplus.paths.description import Walk
-from wplus.paths.walk_file import json_of_walk, walk_of_json
+from wplus.paths.walk_files import json_of_walk, walk_of_json
 
 FORMAT: Final = "wplus take"
 FORMAT_VERSION: Final = 1
@@ -87,7 +87,9 @@ def take_of_json(values: Any) -> Take:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ValueError(f"Its format is not {FORMAT!r}, which `wplus live` writes.")
     if values.get("version") != FORMAT_VERSION:
-        raise ValueError(f"Its version is {short(values.get('version'))}; this wplus reads {FORMAT_VERSION}. Update it.")
+        raise ValueError(
+            f"Its version is {short(values.get('version'))}; this wplus reads {FORMAT_VERSION}. Update it."
+        )
     if wrong := [name for name in values if name not in _FIELDS]:
         raise ValueError(f"It has the field {short(wrong[0])}, which is unknown. Known: {', '.join(sorted(_FIELDS))}.")
     if missing := sorted(_FIELDS - _OPTIONAL - set(values)):
