@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path as FilePath
@@ -98,7 +99,8 @@ def take_frames(
         ValueError: a walk does not fit this network.
     """
     for walk, run in groupby(take_states(take, fps), key=lambda state: state.look.walk):
-        path = Path(G, walk, folder=folder, allow_mismatch=allow_mismatch)
+        owned = replace(walk, generator=walk.generator or take.generator)
+        path = Path(G, owned, folder=folder, allow_mismatch=allow_mismatch)
         columns, rows = walk.grid
         last: tuple[Look, Picture] | None = None
         while states := list(islice(run, max(1, G.micro_batch // path.cells))):
