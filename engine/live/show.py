@@ -191,8 +191,8 @@ class Show:
         """The callback is told all events, from any thread; what comes back ends that.
 
         `{"state": …}` after changes, at most 20 a second, and `{"event": name, …}`: "drawing", "loop", "beat",
-        "budget", "refused", "renderer failed", "renderer restarted", "faster", "not faster", "faster failed", "lower failed",
-        "sink failed", "recording failed".
+        "budget", "refused", "renderer failed", "renderer restarted", "faster", "not faster", "faster failed",
+        "lower failed", "sink failed", "recording failed".
         """
         return self._audience.subscribe(callback)
 
