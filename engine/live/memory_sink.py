@@ -61,7 +61,7 @@ class SharedMemorySink:
         self._sequence = 0
         self._latest = LatestFrame()
         self.too_large = 0
-        block = self._memory.buf
+        block = _block(self._memory)
         block[:HEADER] = bytes(HEADER)
         block[4:8] = struct.pack("<I", _VERSION)
         block[:4] = b"WPLS"
@@ -81,7 +81,7 @@ class SharedMemorySink:
         """Says that the show has ended, and removes the block; readers that have it open keep it."""
         self._latest.close()
         self._thread.join()
-        struct.pack_into("<I", self._memory.buf, 28, 1)
+        struct.pack_into("<I", _block(self._memory), 28, 1)
         self._memory.close()
         self._memory.unlink()
 
@@ -93,7 +93,7 @@ class SharedMemorySink:
                 self._write(frame)
 
     def _write(self, frame: Frame) -> None:
-        block = self._memory.buf
+        block = _block(self._memory)
         height, width, channels = frame.picture.shape
         self._step()
         _FACTS.pack_into(block, 16, width, height, channels, 0, frame.number, frame.time, frame.drawn_at)
@@ -104,7 +104,7 @@ class SharedMemorySink:
 
     def _step(self) -> None:
         self._sequence += 1
-        _SEQUENCE.pack_into(self._memory.buf, 8, self._sequence)
+        _SEQUENCE.pack_into(_block(self._memory), 8, self._sequence)
 
 
 def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
@@ -113,7 +113,7 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
     Raises:
         ArtifactError: the block is none of ours, or its writer has died in the middle of a frame.
     """
-    block = memory.buf
+    block = _block(memory)
     if bytes(block[:8]) != b"WPLS" + struct.pack("<I", _VERSION):
         raise ArtifactError(f"The shared memory {memory.name} holds no frames of this version of wplus.")
     for _ in range(_TRIES):
@@ -129,3 +129,8 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
     raise ArtifactError(
         f"The shared memory {memory.name} is being written all the time; its writer seems to have died."
     )
+
+
+def _block(memory: SharedMemory) -> "memoryview[int]":
+    assert memory.buf is not None  # it is open
+    return memory.buf
