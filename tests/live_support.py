@@ -1,6 +1,7 @@
 """What tests of shows share: a clock that they move, walks, and sinks that remember."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from wplus.live.frames import Frame
@@ -32,7 +33,7 @@ class Remembering:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.closed = False
-        self._came = threading.Condition()
+        self._came = threading.Condition(threading.RLock())
 
     def show(self, frame: Frame) -> None:
         with self._came:
@@ -46,6 +47,11 @@ class Remembering:
         with self._came:
             assert self._came.wait_for(lambda: len(self.frames) >= count, timeout), f"{len(self.frames)} frames came"
             return list(self.frames)
+
+    def wait_until(self, wanted: Callable[[Frame], bool], timeout: float = 20.0) -> Frame:
+        with self._came:
+            assert self._came.wait_for(lambda: wanted(self.frames[-1]), timeout)
+            return self.frames[-1]
 
 
 class Events:
@@ -64,6 +70,12 @@ class Events:
         with self._came:
             assert self._came.wait_for(lambda: self._of(event), timeout), [m.get("event") for m in self.messages]
             return self._of(event)[0]
+
+    def wait_for_state(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20.0) -> None:
+        with self._came:
+            assert self._came.wait_for(
+                lambda: any("state" in message and wanted(message["state"]) for message in self.messages), timeout
+            )
 
     def _of(self, event: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message.get("event") == event]

@@ -53,6 +53,7 @@ class Show:
         clock: Clock | None = None,
     ) -> None:
         self._config = config or LiveConfig()
+        saved = _saved(self._config)  # first: nothing is open yet
         self._clock = clock or WallClock()
         self._stats = Stats()
         self._audience = Audience()
@@ -77,8 +78,8 @@ class Show:
         self._lock = threading.Lock()  # of the recording
         self.controls: dict[str, Any] = {}  # what OSC and MIDI are mapped to, as JSON: kept in presets and the autosave
         self._housekeeping = Housekeeping(self._config, self._autosaved, self._told, self._keep_journal)
-        if self._config.restore and self._config.autosave is not None and self._config.autosave.exists():
-            self.load_preset(read_preset_file(self._config.autosave))
+        if saved is not None:
+            self.load_preset(saved)
 
     # Life
 
@@ -284,3 +285,12 @@ class Show:
     def _recording_failed(self, error: str) -> None:
         self._audience.tell({"event": "recording failed", "error": error})
         self._housekeeping.changed()
+
+
+def _saved(config: LiveConfig) -> dict[str, Any] | None:
+    """What the autosave says, where the show is to begin with it and there is one."""
+    if not config.restore or config.autosave is None or not config.autosave.exists():
+        return None
+    saved = read_preset_file(config.autosave)
+    read_preset(saved)
+    return saved

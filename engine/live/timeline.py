@@ -10,7 +10,6 @@ from wplus.live.clock import Clock, FrameTimes, Tick
 from wplus.live.performance import Event, Performance, State
 from wplus.paths.description import Walk
 
-
 _AT_ONCE: Final = 1e-6  # seconds that are not worth waiting for
 
 

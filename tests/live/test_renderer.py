@@ -113,7 +113,7 @@ def test_a_fade_draws_nothing_again() -> None:
     stage.run(0.5)
     stage.line.change({"fade": 1.0})
     stage.run(0.5)
-    assert [frame.picture[0, 0, 0] for frame in stage.sink.frames[::5]] == [20, 10, 0]
+    assert list(dict.fromkeys(int(frame.picture[0, 0, 0]) for frame in stage.sink.frames)) == [20, 10, 0]
     assert len(stage.painter.looks) == 1
 
 
