@@ -1,5 +1,6 @@
 """What the pictures of a walk say about how they were made, in the values of the command line's flags."""
 
+from pathlib import PurePath
 from typing import Any
 
 from wplus.paths.description import Walk
@@ -43,7 +44,7 @@ def _lately(walk: Walk) -> dict[str, Any]:
         "constant_speed": walk.constant_speed if walk.constant_speed != "none" else None,
         "noise_radius": radii or None,
         "directions": [
-            f"{use.file}={_constant(use.amount)!r}" for use in walk.directions.values() if use.amount.is_constant
+            f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()
         ],
     }
     return {name: value for name, value in said.items() if value}
@@ -51,6 +52,10 @@ def _lately(walk: Walk) -> dict[str, Any]:
 
 def _constant(track: Track) -> float | None:
     return track.values[0] if track.is_constant else None
+
+
+def _amounts(amount: Track) -> str:
+    return ",".join(f"{value!r}" for value in ((amount.values[0],) if amount.is_constant else amount.values))
 
 
 def _classes(walk: Walk) -> int | list[int] | None:
