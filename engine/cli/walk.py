@@ -1,7 +1,6 @@
 """`wplus walk`: a walk through latent space as MP4, GIF or PNGs."""
 
 import os
-from functools import partial
 from typing import Any
 
 import click
@@ -71,9 +70,7 @@ from wplus.cli.options import (
     multiple=True,
     help="Direction file and how far to go along it: smile.npy=1.5, or 0,2,0 at the first keyframes.",
 )
-@partial(
-    drawing_options, class_type=Numbers(), class_help="Class of a conditional network, or one a keyframe, in turn."
-)
+@drawing_options(class_type=Numbers(), class_help="Class of a conditional network, or one a keyframe, in turn.")
 @latent_options
 def command(**options: Any) -> None:
     """Walk through latent space, from keyframe to keyframe.
