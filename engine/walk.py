@@ -158,7 +158,7 @@ def write_walk_video(
 
 
 def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64]) -> Iterator[Picture]:
-    """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`, as they are asked for."""
+    """A path at some positions in keyframes, uint8 `[rows * H, columns * W, C]` each, drawn as they are asked for."""
     columns, rows = path.walk.grid
     moments = path.along((float(position), UNTOUCHED) for position in positions)
     return draw_frames(path.G, moments, columns=columns, rows=rows)

@@ -56,14 +56,16 @@ from wplus.cli.options import (
     type=click.Choice(["none", "w", "picture"]),
     default="none",
     show_default=True,
-    help="Even speed in w, or in what is seen (small pictures are drawn first); with --easing, keyframes keep their time.",
+    help="Even speed in w, or in what is seen (small pictures come first). With --easing, keyframes keep their time.",
 )
 @click.option("--loop", is_flag=True, help="The last keyframe leads back to the first.")
 @click.option("--space", type=click.Choice(["z", "w"]), help="[default: w where the network has one]")
 @click.option("--grid", type=GridShape(), default="1x1", show_default=True, help="Cells, columns x rows.")
 @click.option("--num-keyframes", type=click.IntRange(min=1), help="Keyframes per cell; seeds are reused in turn.")
 @click.option("--anchor", is_flag=True, help="StyleGAN3: keep the picture from drifting while it morphs.")
-@click.option("--noise-radius", type=NumberList(), help="The noise goes around circles of these radii, such as 0.5,0.2.")
+@click.option(
+    "--noise-radius", type=NumberList(), help="The noise goes around circles of these radii, such as 0.5,0.2."
+)
 @click.option(
     "--direction",
     type=FileAmounts(),

@@ -42,15 +42,13 @@ def numbers_text(numbers: Sequence[float]) -> str:
 
 
 def _lately(walk: Walk) -> dict[str, Any]:
-    """What walks can be asked for since they have files: left out where it is not, so that old pictures stay the same."""
+    """What walks have been able to do since they have files; left out where it is not asked for."""
     use = walk.noise
     said = {
         "easing": walk.easing if walk.easing != "none" else None,
         "constant_speed": walk.constant_speed if walk.constant_speed != "none" else None,
         "noise_radius": numbers_text(use.radii) or None,
-        "directions": [
-            f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()
-        ],
+        "directions": [f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()],
     }
     return {name: value for name, value in said.items() if value}
 

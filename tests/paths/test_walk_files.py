@@ -115,7 +115,11 @@ def test_what_makes_no_sense_is_named(tmp_path: Path, changes: dict[str, Any], m
         ("a.json", "[" * 100_000, "damaged, or no JSON"),
         ("a.json", "[]", "holds a list; a JSON object is needed"),
         ("a.toml", "= 3", "damaged, or no TOML"),
-        ("a.toml", 'format = "wplus walk"\nversion = 1\nkeyframes = [{seed = 1}]\nfps = nan', "nan is no finite number"),
+        (
+            "a.toml",
+            'format = "wplus walk"\nversion = 1\nkeyframes = [{seed = 1}]\nfps = nan',
+            "nan is no finite number",
+        ),
         ("a.toml", 'format = "wplus walk"\nversion = 1\nkeyframes = [{seed = 1}]\nrotate = nan', "not finite"),
     ],
 )
