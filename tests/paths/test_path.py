@@ -32,7 +32,9 @@ def latent_at(path: Path, position: float, controls: Controls = UNTOUCHED, cell:
 
 
 def mapped(G: Generator, *numbers: int, psi: float = 1) -> NDArray[np.float32]:
-    return np.concatenate([np.asarray(G.map(seeds_to_z([number], G.z_dim), None, psi)) for number in numbers])
+    """One by one, in the micro-batch that everything is mapped in."""
+    rows = [G.map(seeds_to_z([number] * G.micro_batch, G.z_dim), None, psi)[:1] for number in numbers]
+    return np.concatenate(rows)
 
 
 _RICH = Walk(
@@ -130,7 +132,9 @@ def test_in_z_truncation_is_the_mappings_own(tiny: Generator) -> None:
 
 @pytest.mark.parametrize("interp", ["spline", "catmull-rom", "slerp"])
 @pytest.mark.parametrize("space", ["w", "z"])
-def test_constant_speed_is_within_three_percent_in_w(tiny: Generator, interp: Interp, space: str) -> None:
+def test_constant_speed_is_within_a_percent_in_w_and_five_where_z_is_mapped(
+    tiny: Generator, interp: Interp, space: str
+) -> None:
     walk = Walk(keyframes=seeds(1, 2, 3, 4, 5), interp=interp, space="w" if space == "w" else "z", loop=True)
     plain, even = (Path(tiny, replace(walk, constant_speed=speed)) for speed in ("none", "w"))
 
@@ -139,7 +143,8 @@ def test_constant_speed_is_within_three_percent_in_w(tiny: Generator, interp: In
         return np.linalg.norm(np.diff(np.stack(points).reshape(401, -1).astype(np.float64), axis=0), axis=1)
 
     spread = np.abs(steps(even) / np.median(steps(even)) - 1)
-    assert np.sort(spread)[:-5].max() < 0.03  # but for steps across the corners of a slerp
+    # But for steps across the corners of a slerp, and the mapping's own.
+    assert np.sort(spread)[:-5].max() < (0.01 if space == "w" else 0.05)
     assert steps(plain).max() / steps(plain).min() > 1.3
     order = [even._time(0, position) for position in np.linspace(0, 4.99, 100)]
     assert min(np.diff(order)) > 0
@@ -246,7 +251,7 @@ def test_a_mix_takes_layers_of_another_seed(tiny: Generator) -> None:
 def test_classes_change_from_keyframe_to_keyframe(conditional: Generator) -> None:
     keyframes = (Keyframe(seed=1, class_index=0), Keyframe(seed=1, class_index=2), Keyframe(seed=1))
     labels, z = np.eye(3, dtype=np.float32), seeds_to_z([1], 16)
-    own = [np.asarray(conditional.map(z, labels[i : i + 1]))[0] for i in range(3)]
+    own = [conditional.map(np.repeat(z, 2, axis=0), labels[i : i + 1])[0] for i in range(3)]
     walk = Walk(keyframes=keyframes, class_index=1, interp="linear")
     path = Path(conditional, walk)
     np.testing.assert_array_equal(latent_at(path, 1), own[2])
