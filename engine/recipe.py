@@ -20,8 +20,12 @@ _FLAGS = {
     "truncation_cutoff": ("--trunc-cutoff", None),
     "class": ("--class", None),
     "noise_mode": ("--noise-mode", "const"),
+    "walk": ("--walk", None),
     "space": ("--space", None),
     "interp": ("--interp", None),
+    "easing": ("--easing", None),
+    "constant_speed": ("--constant-speed", None),
+    "noise_radius": ("--noise-radius", None),
     "w_frames": ("--w-frames", None),
     "frames": ("--frames", None),
     "fps": ("--fps", None),
@@ -84,8 +88,11 @@ def ranges(numbers: Sequence[int]) -> str:
 def _flags(facts: Mapping[str, Any]) -> list[str]:
     words = [f"{flag}={_numbers(facts[name])}" for name, flag in _NUMBERS.items() if facts.get(name) is not None]
     words += [f"{_LATENTS[facts['verb']]}={name}" for name in facts.get("latents") or ()]
+    words += [f"--direction={direction}" for direction in facts.get("directions") or ()]
     for name, (flag, default) in _FLAGS.items():
-        if (value := facts.get(name)) not in (None, default):
+        value = facts.get(name)
+        # On top of a walk file, what is as by default may stand in for something else.
+        if value is not None and (value != default or "walk" in facts):
             words.append(f"{flag}={_numbers(value) if isinstance(value, list) else value}")
     return words + [flag for name, flag in _SWITCHES.items() if facts.get(name)]
 

@@ -109,9 +109,8 @@ def walk(
     """
     config = config or WalkConfig()
     path = _path(G, keyframes, config, allow_mismatch)
-    return write_walk_video(
-        path, output=output, frames=config.frames, metadata=metadata, facts=facts, progress=progress
-    )
+    said = walk_facts(path, frames=config.frames) | dict(facts or {}) if metadata else None
+    return write_walk_video(path, output=output, frames=config.frames, facts=said, progress=progress)
 
 
 def frames(
@@ -131,7 +130,6 @@ def write_walk_video(
     *,
     output: str | FilePath,
     frames: int | None = None,
-    metadata: bool = True,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> FilePath:
@@ -141,8 +139,7 @@ def write_walk_video(
         path: A walk on a generator.
         output: .mp4, .gif, or a folder of PNGs.
         frames: How many in all; None: as many as the walk's seconds have.
-        metadata: Say in the file how it was made.
-        facts: What it is to say besides.
+        facts: What the file is to say about itself; see `wplus.paths.said`.
         progress: Show a bar when standard error is a terminal.
 
     Raises:
@@ -152,9 +149,8 @@ def write_walk_video(
     """
     columns, rows = path.walk.grid
     size = (rows * path.G.img_shape[0], columns * path.G.img_shape[1])
-    said = walk_facts(path, frames=frames) | dict(facts or {}) if metadata else None
     positions = frame_positions(path, frames=frames)
-    with open_sink(output, fps=path.walk.fps, size=size, metadata=said) as sink:
+    with open_sink(output, fps=path.walk.fps, size=size, metadata=facts) as sink:
         drawn = path_frames(path, positions)
         for frame in tqdm(drawn, total=len(positions), unit="frame", disable=None if progress else True):
             sink.write(frame)
@@ -162,7 +158,7 @@ def write_walk_video(
 
 
 def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64]) -> Iterator[Picture]:
-    """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`, as they are asked for."""
+    """A path at some positions in keyframes, uint8 `[rows * H, columns * W, C]` each, drawn as they are asked for."""
     columns, rows = path.walk.grid
     moments = path.along((float(position), UNTOUCHED) for position in positions)
     return draw_frames(path.G, moments, columns=columns, rows=rows)
