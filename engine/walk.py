@@ -1,8 +1,10 @@
 """A walk through latent space: one curve through keyframes per cell of a grid, drawn frame by frame."""
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import cycle, islice
@@ -18,10 +20,11 @@ from wplus.interpolation import Curve, Interp, curve
 from wplus.keyframes import Keyframes, MapOptions, Space, map_each, resolve
 from wplus.latents import Latents
 from wplus.media import Picture, grid
+from wplus.pipeline import Stage, ahead
 from wplus.recipe import recipe
 from wplus.sampling import draw
 from wplus.transforms import IN_PLACE, Move
-from wplus.video import open_sink
+from wplus.video import VideoOptions, frames_to_write, open_sink
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
@@ -74,33 +77,46 @@ def walk(
     *,
     output: str | Path,
     config: WalkConfig | None = None,
+    video: VideoOptions | None = None,
     metadata: bool = True,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
 ) -> Path:
-    """Writes the walk to `output` (.mp4, .gif, or a folder of PNGs; see `wplus.video.open_sink`) and returns its path.
+    """Writes the walk to `output` (a video, a GIF, or a folder of PNGs; see `wplus.video.open_sink`), returns its path.
+
+    Latents, pictures, and the encoder's work are made at once, each in a thread of its own.
 
     Args:
         keyframes: Seeds, `Latents`, or an array: z `[K, *z_shape]` in a walk through z, `[K, w_dim]` or
             `[K, num_ws, w_dim]` in a walk through w.
+        video: Codec, sound, and whether to go on with numbered PNGs that an interrupted walk left.
         metadata: Say in the file how it was made.
         facts: What it is to say besides, such as which files the keyframes are from.
         progress: Show a bar when standard error is a terminal.
         allow_mismatch: Take `Latents` of another generator.
 
     Raises:
-        ValueError: the keyframes do not fit the grid, the space or the network; or `output` has an unknown suffix.
-        UnsupportedError: the network has no w, or MP4 is asked for and PyAV is not installed.
+        ValueError: the keyframes do not fit the grid, the space or the network; `output` has an unknown suffix, or cannot follow
+            `video`.
+        UnsupportedError: the network has no w, or a video is asked for and PyAV or its encoder is not installed.
         LatentMismatchError: the latents belong to another generator.
-        ArtifactError: the output cannot be written; nothing of it is left behind.
+        ArtifactError: the output cannot be written; nothing of it is left behind, but for frames that can be resumed.
     """
+    video = video or VideoOptions()
     plan = _plan(G, keyframes, config or WalkConfig(), allow_mismatch)
     columns, rows = plan.config.grid
     size = (rows * G.img_shape[0], columns * G.img_shape[1])
-    said = _facts(plan, keyframes) | dict(facts or {}) if metadata else None
-    with open_sink(output, fps=plan.config.fps, size=size, metadata=said) as sink:
-        for frame in tqdm(_frames(plan), total=len(plan.times), unit="frame", disable=None if progress else True):
+    said = _facts(plan, keyframes) | _encoding(video) | dict(facts or {}) if metadata else None
+    numbers = frames_to_write(output, len(plan.times), said, video)
+    plan = replace(plan, times=plan.times[list(numbers)])
+    with (
+        open_sink(
+            output, fps=plan.config.fps, size=size, metadata=said, options=video, numbers=numbers
+        ) as sink,
+        closing(_frames(plan, depth=2 * G.micro_batch)) as drawn,
+    ):
+        for frame in tqdm(drawn, total=len(numbers), unit="frame", disable=None if progress else True):
             sink.write(frame)
     return Path(output)
 
@@ -197,18 +213,21 @@ def _noise(keyframes: Keyframes) -> Noise | None:
     return noise or None
 
 
-def _frames(plan: _Plan) -> Iterator[Picture]:
+def _frames(plan: _Plan, *, depth: int = 0) -> Stage[Picture]:
+    """The frames; with a depth, latents and pictures are made in threads, as many ahead at most."""
     columns, rows = plan.config.grid
-    pictures = draw(
-        plan.G,
-        _rows(plan),
-        noise_mode=plan.config.noise_mode,
-        noise=plan.noise,
-        transform=plan.config.move.matrix,
-        **plan.config.map_options.of_z(plan.G),
-    )
-    for _ in plan.times:
-        yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)
+    with closing(ahead(_rows(plan), depth=depth)) as latents:
+        drawn = draw(
+            plan.G,
+            latents,
+            noise_mode=plan.config.noise_mode,
+            noise=plan.noise,
+            transform=plan.config.move.matrix,
+            **plan.config.map_options.of_z(plan.G),
+        )
+        with closing(ahead(drawn, depth=depth)) as pictures:
+            for _ in plan.times:
+                yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)
 
 
 def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
@@ -233,6 +252,7 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
     fps = Fraction(config.fps)
     facts = {
         "seeds": _seeds(keyframes),
+        **_digest(keyframes),
         "space": plan.space,
         "interp": plan.interp,
         "loop": config.loop,
@@ -249,3 +269,19 @@ def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
         "anchor": config.anchor,
     }
     return recipe(plan.G, "walk", facts)
+
+
+def _digest(keyframes: Keyframes) -> dict[str, str]:
+    """What tells keyframes that are no seeds from others: frames of other latents must not be taken for the walk's."""
+    if _seeds(keyframes) is not None:
+        return {}
+    values, noise = (keyframes.values, keyframes.noise) if isinstance(keyframes, Latents) else (keyframes, {})
+    digest = hashlib.sha256()
+    for name, value in [("", values), *sorted(noise.items())]:
+        digest.update(name.encode() + np.ascontiguousarray(value, np.float32).tobytes())
+    return {"keyframes": digest.hexdigest()[:16]}
+
+
+def _encoding(video: VideoOptions) -> dict[str, Any]:
+    """What a video says about how it was encoded."""
+    return video.encoding | ({} if video.audio is None else {"audio": video.audio.name})
