@@ -21,8 +21,12 @@ _FLAGS = {
     "truncation_cutoff": ("--trunc-cutoff", None),
     "class": ("--class", None),
     "noise_mode": ("--noise-mode", "const"),
+    "walk": ("--walk", None),
     "space": ("--space", None),
     "interp": ("--interp", None),
+    "easing": ("--easing", None),
+    "constant_speed": ("--constant-speed", None),
+    "noise_radius": ("--noise-radius", None),
     "w_frames": ("--w-frames", None),
     "frames": ("--frames", None),
     "fps": ("--fps", None),
@@ -89,6 +93,7 @@ def ranges(numbers: Sequence[int]) -> str:
 def _flags(facts: Mapping[str, Any]) -> list[str]:
     words = [f"{flag}={_numbers(facts[name])}" for name, flag in _NUMBERS.items() if facts.get(name) is not None]
     words += [f"{_LATENTS[facts['verb']]}={name}" for name in facts.get("latents") or ()]
+    words += [f"--direction={direction}" for direction in facts.get("directions") or ()]
     for name, (flag, default) in _FLAGS.items():
         if (value := facts.get(name)) not in (None, default):
             words.append(f"{flag}={_numbers(value) if isinstance(value, list) else value}")

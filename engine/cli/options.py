@@ -119,6 +119,37 @@ class Point(click.ParamType[tuple[float, float]]):
         return x, y
 
 
+class NumberList(click.ParamType[tuple[float, ...]]):
+    """`0.5,0.2`: finite numbers."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """The numbers, at least one."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(FiniteNumber().convert(part, param, ctx) for part in str(value).split(","))
+
+
+class FileAmounts(click.ParamType[tuple[Path, tuple[float, ...]]]):
+    """`smile.npy=1.5` or `smile.npy=0,2,0`: a file, and how much of it."""
+
+    name = "FILE=AMOUNT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Path, tuple[float, ...]]:
+        """The file and its amounts."""
+        if isinstance(value, tuple):
+            return value
+        file, equals, amounts = str(value).rpartition("=")
+        if not equals or not file:
+            self.fail(f"{value!r} has no amount; write file and amount like smile.npy=1.5.", param, ctx)
+        return UserPath().convert(file, param, ctx), NumberList().convert(amounts, param, ctx)
+
+
 class UserPath(click.ParamType[Path]):
     """A path in which `~` is the user's folder: shells leave it alone in `--outdir=~/out`."""
 
@@ -167,14 +198,19 @@ def network_options(function: _F) -> _F:
     return function
 
 
-def drawing_options(function: _F) -> _F:
+def drawing_options(
+    function: _F,
+    *,
+    class_type: click.ParamType[Any] = click.IntRange(min=0),  # noqa: B008 (click's types hold no state)
+    class_help: str = "Class of a conditional network.",
+) -> _F:
     """Truncation, class, noise and place."""
     options = [
         click.option(
             "--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="Truncation psi."
         ),
         click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
-        click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network."),
+        click.option("--class", "class_index", type=class_type, help=class_help),
         click.option(
             "--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True
         ),
