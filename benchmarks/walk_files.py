@@ -118,9 +118,7 @@ def _timed(run: Run) -> Cost:
     return Cost(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
 
 
-def _record(
-    G: Generator, recorder: Recorder, costs: dict[str, list[Cost]], again: list[Cost], frames: int
-) -> None:
+def _record(G: Generator, recorder: Recorder, costs: dict[str, list[Cost]], again: list[Cost], frames: int) -> None:
     network, encoder, whole = costs.values()
     walls = [cost.wall for cost in network]
     columns = {"spread": spread(walls, [cost.wall for cost in again]), "baseline_excess": excess(walls)}

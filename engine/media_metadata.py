@@ -71,7 +71,7 @@ def as_exif(metadata: Metadata | None) -> Image.Exif:
 
 
 def read_metadata(path: str | Path) -> dict[str, Any] | None:
-    """What a picture (png, jpg, webp, gif) or video (mp4, mov, mkv, webm) of ours says about how it was made; None if it says nothing.
+    """What a picture (png, jpg, webp, gif) or video (mp4, mov, mkv, webm) of ours says of itself; None if nothing.
 
     Raises:
         ArtifactError: the file is missing or damaged, or is none of these.

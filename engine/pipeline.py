@@ -22,8 +22,8 @@ class _Failure:
 def ahead(items: Iterable[_T], *, depth: int) -> Stage[_T]:
     """The items in their order, made in a thread, `depth` of them at most waiting or in the making.
 
-    Stages chain: `ahead(draw(ahead(latents, depth=8)), depth=8)` runs three at once, and the slowest sets the pace. What
-    making an item raises rises here, after the items before it. Close the generator where not all items are taken
+    Stages chain: in `ahead(draw(ahead(latents, depth=8)), depth=8)` three work at once, and the slowest sets the pace.
+    What making an item raises rises here, after the items before it. Close the generator where not all items are taken
     (`contextlib.closing`): it waits for the item in the making, and then closes `items` too, in the thread.
 
     Args:

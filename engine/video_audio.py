@@ -1,4 +1,4 @@
-"""The sound that goes with a video: copied as it is where the container takes it, else encoded anew."""
+"""The sound that goes with a video: as it is where the container takes it, else encoded anew."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,13 +14,15 @@ from wplus.pyav import import_av
 _log = logging.getLogger(__name__)
 
 _PCM: Final = ("pcm_s16le", "pcm_s24le", "pcm_f32le")
-# What each container's players know, by its name in FFmpeg, which alone would allow more.
+# What each container's players know, by its name in FFmpeg, which alone would allow more: packets stay as they are.
 _COPIED: Final = {
-    ".mp4": ("aac", "mp3", "alac", "ac3"),
-    ".mov": ("aac", "mp3", "alac", *_PCM),
-    ".mkv": ("aac", "mp3", "alac", "ac3", "flac", "opus", "vorbis", *_PCM),
+    ".mp4": ("aac", "mp3", "ac3"),
+    ".mov": ("aac", "mp3"),
+    ".mkv": ("aac", "mp3", "ac3", "opus", "vorbis"),
     ".webm": ("opus", "vorbis"),
 }
+# Without loss it is encoded in the same way again: a packet may last a tenth of a second, too long to cut by.
+_KEPT: Final = {".mp4": ("alac",), ".mov": ("alac", *_PCM), ".mkv": ("alac", "flac", *_PCM), ".webm": ()}
 _ENCODERS: Final = {".mp4": "aac", ".mov": "aac", ".mkv": "aac", ".webm": "libopus"}
 _BITRATES: Final = {"aac": 256_000, "libopus": 192_000}  # bits a second
 _USUAL_RATE: Final = 48_000  # samples a second; every encoder here takes it, and Opus little else
@@ -86,15 +88,19 @@ class _Encoded:
     def __init__(self, output: Any, source: Any, path: Path, suffix: str) -> None:
         av = import_av()
         heard = source.streams.audio[0]
-        rates = av.Codec(_ENCODERS[suffix], "w").audio_rates
-        own = heard.codec_context.sample_rate
-        self._rate: int = own if not rates or own in rates else _USUAL_RATE
+        own, name = heard.codec_context, heard.codec_context.codec.canonical_name
+        encoder = av.Codec(name if name in _KEPT[suffix] else _ENCODERS[suffix], "w")
+        rates, formats = encoder.audio_rates, [form.name for form in encoder.audio_formats or ()]
+        self._rate: int = own.sample_rate if not rates or own.sample_rate in rates else _USUAL_RATE
         self._output = output
-        self._stream = output.add_stream(_ENCODERS[suffix], rate=self._rate)
-        self._stream.codec_context.bit_rate = _BITRATES[_ENCODERS[suffix]]
-        layout = "mono" if heard.codec_context.layout.nb_channels == 1 else "stereo"
-        self._stream.codec_context.layout = layout
-        self._resampler = av.AudioResampler(self._stream.codec_context.format, layout, self._rate)
+        self._stream = output.add_stream(encoder.name, rate=self._rate)
+        context = self._stream.codec_context
+        context.layout = "mono" if own.layout.nb_channels == 1 else "stereo"
+        if own.format.name in formats:
+            context.format = own.format.name  # 24 bits stay as many
+        if encoder.name in _BITRATES:
+            context.bit_rate = _BITRATES[encoder.name]
+        self._resampler = av.AudioResampler(context.format, context.layout, self._rate)
         decoded = _reading(source.decode(heard), path)
         self._frames = (part for frame in chain(decoded, [None]) for part in self._resampler.resample(frame))
         self._waiting = av.AudioFifo()

@@ -33,7 +33,7 @@ _OPTIONS: Final[dict[str, dict[str, str]]] = {
 _FIXED_QUALITY: Final = {"flags": "+qscale", "global_quality": str(2 * 118)}
 
 # The first that an encoder takes. 4:2:0 in 8 bits is what players know best; without loss, colours stay RGB.
-_LOSSY_FORMATS: Final = ("yuv420p", "yuvj420p", "yuv422p10le", "yuv422p", "yuv444p")
+_LOSSY_FORMATS: Final = ("yuv420p", "yuv422p10le", "yuv422p", "yuv444p")
 _LOSSLESS_FORMATS: Final = ("rgb24", "gbrp", "bgr0", "bgr24")
 
 
@@ -105,6 +105,8 @@ def _pixel_format(codec: Any) -> str:
     wished = _LOSSLESS_FORMATS if is_lossless else _LOSSY_FORMATS
     if not offered:
         return wished[0]
+    if offered[0].startswith("yuvj"):  # MJPEG: luma of the full range is its own, and the rest an extension
+        return str(offered[0])
     return next((name for name in wished if name in offered), str(offered[0]))
 
 

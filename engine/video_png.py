@@ -95,5 +95,7 @@ def _replace_frames(folder: Path, temporary: Path) -> None:
     for old in folder.iterdir():
         if _NAME.fullmatch(old.name):
             old.unlink()
-    for new in sorted(temporary.iterdir()):
+    number = 0
+    while (new := temporary / _name(number)).exists():
         new.rename(folder / new.name)
+        number += 1

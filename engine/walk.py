@@ -107,8 +107,8 @@ def walk(
         allow_mismatch: Take `Latents` of another generator.
 
     Raises:
-        ValueError: the keyframes do not fit the grid, the space or the network; `output` has an unknown suffix, or cannot follow
-            `video`.
+        ValueError: the keyframes do not fit the grid, the space or the network; `output` has an unknown suffix, or
+            cannot follow `video`.
         UnsupportedError: the network has no w, or a video is asked for and PyAV or its encoder is not installed.
         LatentMismatchError: the latents belong to another generator.
         ArtifactError: the output cannot be written; nothing of it is left behind, but for frames that can be resumed.
@@ -173,9 +173,7 @@ def write_walk_video(
     return FilePath(output)
 
 
-def path_frames(
-    path: Path, positions: Sequence[float] | NDArray[np.float64], *, depth: int = 0
-) -> Stage[Picture]:
+def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64], *, depth: int = 0) -> Stage[Picture]:
     """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`.
 
     Args:

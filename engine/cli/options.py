@@ -124,9 +124,7 @@ class NumberList(click.ParamType[tuple[float, ...]]):
 
     name = "numbers"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """The numbers, at least one."""
         if isinstance(value, tuple):
             return value

@@ -77,7 +77,9 @@ from wplus.cli.options import (
 @click.option("--grid", type=GridShape(), default="1x1", show_default=True, help="Cells, columns x rows.")
 @click.option("--num-keyframes", type=click.IntRange(min=1), help="Keyframes per cell; seeds are reused in turn.")
 @click.option("--anchor", is_flag=True, help="StyleGAN3: keep the picture from drifting while it morphs.")
-@click.option("--noise-radius", type=NumberList(), help="The noise goes around circles of these radii, such as 0.5,0.2.")
+@click.option(
+    "--noise-radius", type=NumberList(), help="The noise goes around circles of these radii, such as 0.5,0.2."
+)
 @click.option(
     "--direction",
     type=FileAmounts(),
@@ -119,7 +121,7 @@ def command(**options: Any) -> None:
         path = Path(G, asked.walk, allow_mismatch=options["allow_mismatch"])
         if options["save_walk"] is not None:
             save_walk(path, options["save_walk"], frames=options["frames"])
-            click.echo(options["save_walk"])
+            click.echo(options["save_walk"], err=options["output"] == "-")
         if options["output"] is None:
             return
         output = write_walk_video(

@@ -58,9 +58,7 @@ def test_tables_say_shares_and_what_does_not_count(make_row: MakeRow) -> None:
     assert tables([]) == "Nothing was measured.\n"
 
 
-def test_the_program_writes_what_it_prints(
-    measured: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_program_writes_what_it_prints(measured: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "run_walks", lambda _: measured)
     out = tmp_path / "walks.csv"
     result = CliRunner().invoke(program.main, ["--only=files", f"--out={out}"])
