@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +15,13 @@ from wplus.benchmarks.recorder import Recorder
 from wplus.benchmarks.timing import excess, spread
 from wplus.errors import ParityError
 from wplus.generator import Generator
-from wplus.interpolation import interpolate
-from wplus.keyframes import MapOptions, resolve
 from wplus.media import Picture, to_rgb
+from wplus.paths.drawing import Moment, draw_moments
+from wplus.paths.path import UNTOUCHED
+from wplus.paths.path import Path as WalkPath
 from wplus.pyav import import_av
-from wplus.sampling import draw
 from wplus.video import open_sink
-from wplus.walk import WalkConfig, frame_times, walk
+from wplus.walk import WalkConfig, frame_positions, walk
 
 _log = logging.getLogger(__name__)
 
@@ -52,12 +51,12 @@ def measure_files(
         ParityError: the file does not show the walk's frames; nothing was timed.
     """
     config = WalkConfig(frames=frames, loop=True, interp="spline")
-    rows = _latents(G, config)
-    drawn = list(draw(G, rows))
+    moments = _moments(G, config)
+    drawn = list(draw_moments(G, moments))
     with tempfile.TemporaryDirectory(prefix="wplus-bench-") as folder:
         file = Path(folder, f"walk{suffix}")
         runs: dict[str, Run] = {
-            "network alone": lambda: sum(1 for _ in draw(G, rows)),
+            "network alone": lambda: sum(1 for _ in draw_moments(G, moments)),
             "encoder alone": lambda: _encode(drawn, file, config),
             "wplus walk": lambda: walk(G, _SEEDS, output=file, config=config),
         }
@@ -74,10 +73,10 @@ def bound(network: Cost, encoder: Cost, cpus: int) -> float:
     return max(network.wall, (network.cpu + encoder.cpu) / cpus)
 
 
-def _latents(G: Generator, config: WalkConfig) -> list[tuple[np.ndarray[Any, np.dtype[np.float32]], int]]:
-    points = resolve(G, _SEEDS, space="w", options=MapOptions(), allow_mismatch=False)
-    along = interpolate(points, frame_times(len(_SEEDS), config), interp="spline", loop=True)
-    return [(latent, 0) for latent in along]
+def _moments(G: Generator, config: WalkConfig) -> list[Moment]:
+    path = WalkPath(G, config.description(_SEEDS))
+    positions = frame_positions(path, frames=config.frames)
+    return [moments[0] for moments in path.along((float(position), UNTOUCHED) for position in positions)]
 
 
 def _encode(drawn: list[Picture], file: Path, config: WalkConfig) -> None:

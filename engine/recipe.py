@@ -95,7 +95,9 @@ def _flags(facts: Mapping[str, Any]) -> list[str]:
     words += [f"{_LATENTS[facts['verb']]}={name}" for name in facts.get("latents") or ()]
     words += [f"--direction={direction}" for direction in facts.get("directions") or ()]
     for name, (flag, default) in _FLAGS.items():
-        if (value := facts.get(name)) not in (None, default):
+        value = facts.get(name)
+        # On top of a walk file, what is as by default may stand in for something else.
+        if value is not None and (value != default or "walk" in facts):
             words.append(f"{flag}={_numbers(value) if isinstance(value, list) else value}")
     return words + [flag for name, flag in _SWITCHES.items() if facts.get(name)]
 

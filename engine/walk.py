@@ -163,7 +163,7 @@ def write_walk_video(
     positions = frame_positions(path, frames=frames)
     said = None if facts is None else {**facts, **_said_of_file(path, positions, video)}
     numbers = frames_to_write(output, len(positions), said, video)
-    drawn = path_frames(path, positions[list(numbers)], depth=2 * path.G.micro_batch)
+    drawn = path_frames(path, positions[list(numbers)], depth=max(2, 2 * path.G.micro_batch // path.cells))
     with (
         open_sink(output, fps=path.walk.fps, size=size, metadata=said, options=video, numbers=numbers) as sink,
         closing(drawn),

@@ -197,18 +197,20 @@ def network_options(function: _F) -> _F:
 
 
 def drawing_options(
-    function: _F,
-    *,
-    class_type: click.ParamType[Any] = click.IntRange(min=0),  # noqa: B008 (click's types hold no state)
-    class_help: str = "Class of a conditional network.",
-) -> _F:
-    """Truncation, class, noise and place."""
+    *, class_type: click.ParamType[Any] | None = None, class_help: str = "Class of a conditional network."
+) -> Callable[[_F], _F]:
+    """Truncation, class, noise and place.
+
+    Args:
+        class_type: What --class takes; None: one number.
+        class_help: What the help says of it.
+    """
     options = [
         click.option(
             "--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="Truncation psi."
         ),
         click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
-        click.option("--class", "class_index", type=class_type, help=class_help),
+        click.option("--class", "class_index", type=class_type or click.IntRange(min=0), help=class_help),
         click.option(
             "--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True
         ),
@@ -216,9 +218,13 @@ def drawing_options(
         click.option("--rotate", type=FiniteNumber(), help="StyleGAN3: turns the picture, in degrees."),
         click.option("--no-metadata", is_flag=True, help="Do not say in the files how they were made."),
     ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+    def decorate(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def latent_options(function: _F) -> _F:

@@ -1,7 +1,6 @@
 """`wplus walk`: a walk through latent space as a video, a GIF, PNGs, or raw frames in a pipe."""
 
 import os
-from functools import partial
 from typing import Any
 
 import click
@@ -61,7 +60,7 @@ from wplus.cli.options import (
     type=click.Choice(["none", "w", "picture"]),
     default="none",
     show_default=True,
-    help="Even speed in w, or in what is seen (small pictures are drawn first); with --easing, keyframes keep their time.",
+    help="Even speed in w, or in what is seen (small pictures come first). With --easing, keyframes keep their time.",
 )
 @click.option("--codec", help="h264, hevc, vp9, av1, prores, ffv1 (lossless), or any video encoder of FFmpeg's.")
 @click.option("--crf", type=FiniteNumber(), help="Constant quality in the codec's scale: lower is better.")
@@ -86,9 +85,7 @@ from wplus.cli.options import (
     multiple=True,
     help="Direction file and how far to go along it: smile.npy=1.5, or 0,2,0 at the first keyframes.",
 )
-@partial(
-    drawing_options, class_type=Numbers(), class_help="Class of a conditional network, or one a keyframe, in turn."
-)
+@drawing_options(class_type=Numbers(), class_help="Class of a conditional network, or one a keyframe, in turn.")
 @latent_options
 def command(**options: Any) -> None:
     """Walk through latent space, from keyframe to keyframe.

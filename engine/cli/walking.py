@@ -14,14 +14,12 @@ from wplus.generator import Generator
 from wplus.latents import Latents
 from wplus.paths.description import DirectionUse, Keyframe, NoiseUse, Walk
 from wplus.paths.path import Path as WalkPath
-from wplus.paths.said import walk_facts
+from wplus.paths.said import numbers_text, walk_facts
 from wplus.paths.tracks import Track, constant
 from wplus.paths.walk_files import json_of_walk, read_walk, write_walk
+from wplus.recipe import recipe
 
 _SAME_NAMES = ("space", "interp", "easing", "constant_speed", "loop", "grid", "num_keyframes", "truncation_cutoff")
-_TRACKS = ("truncation_psi",)
-# Flags whose facts have other names.
-_FACTS = {"class_index": "class", "direction": "directions", "latents": "latents", "files": "latents"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +71,33 @@ def save_walk(path: WalkPath, target: Path, *, frames: int | None) -> None:
 
 def said_of(path: WalkPath, asked: Asked, options: Mapping[str, Any]) -> dict[str, Any]:
     """What the frames say: the flags; with a walk file its name, what it says, and the flags that were given."""
-    facts = walk_facts(path, frames=options["frames"]) | dict(asked.facts)
     if asked.base is None:
-        return facts
-    parameters = click.get_current_context().command.params
-    given = {_FACTS.get(str(each.name), str(each.name)) for each in parameters if _is_given(str(each.name))}
-    own = walk_facts(path, frames=None)
-    kept = {name: value for name, value in facts.items() if name not in own or name in given or name in _RECIPE}
-    return kept | {"walk": options["walk"].name, "description": json_of_walk(asked.base)}
+        return walk_facts(path, frames=options["frames"]) | dict(asked.facts)
+    said = {"walk": options["walk"].name, "description": json_of_walk(asked.base)}
+    return recipe(path.G, "walk", said | _given_facts(options) | dict(asked.facts))
 
 
-_RECIPE = ("verb", "network", "tuning", "fingerprint", "version", "batch", "backend", "device", "precision", "threads")
+def _given_facts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that stand in for what a walk file says."""
+    names = (*_SAME_NAMES, "seeds", "w_frames", "frames", "fps", "truncation_psi", "noise_mode", "rotate", "anchor")
+    facts = {name: options[name] for name in names if _is_given(name)}
+    if _is_given("grid"):
+        facts["grid"] = "{}x{}".format(*options["grid"])
+    if options["translate"] is not None:
+        facts["translate"] = "{:g},{:g}".format(*options["translate"])
+    if options["class_index"] is not None:
+        facts["class"] = options["class_index"]
+    if options["noise_radius"] is not None:
+        facts["noise_radius"] = numbers_text(options["noise_radius"])
+    if options["direction"]:
+        facts["directions"] = [f"{file.name}={numbers_text(amounts)}" for file, amounts in options["direction"]]
+    return facts
 
 
 def _with_flags(walk: Walk, options: Mapping[str, Any], *, is_new: bool) -> Walk:
     changes: dict[str, Any] = {name: options[name] for name in _SAME_NAMES if _is_given(name)}
-    changes |= {name: constant(options[name]) for name in _TRACKS if is_new or _is_given(name)}
+    if is_new or _is_given("truncation_psi"):
+        changes["truncation_psi"] = constant(options["truncation_psi"])
     fps = options["fps"] if is_new or _is_given("fps") else walk.fps
     changes["fps"] = fps
     if is_new or _is_given("w_frames"):

@@ -41,9 +41,7 @@ def draw_frame(G: "Generator", moments: Sequence[Moment], *, columns: int, rows:
     return grid(np.stack(list(draw_moments(G, moments))), columns=columns, rows=rows)
 
 
-def draw_frames(
-    G: "Generator", frames: Iterable[Sequence[Moment]], *, columns: int, rows: int
-) -> Iterator[Picture]:
+def draw_frames(G: "Generator", frames: Iterable[Sequence[Moment]], *, columns: int, rows: int) -> Iterator[Picture]:
     """A stream of frames, as `draw_frame` draws them; micro-batches reach from one into the next."""
     pictures = draw_moments(G, chain.from_iterable(frames))
     while cells := list(islice(pictures, columns * rows)):

@@ -1,5 +1,6 @@
 """What the pictures of a walk say about how they were made, in the values of the command line's flags."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -35,17 +36,19 @@ def walk_facts(path: Path, *, frames: int | None) -> dict[str, Any]:
     return recipe(path.G, "walk", facts | _lately(walk))
 
 
+def numbers_text(numbers: Sequence[float]) -> str:
+    """`0.5,0.2` of some numbers, to the last digit."""
+    return ",".join(f"{number!r}" for number in numbers)
+
+
 def _lately(walk: Walk) -> dict[str, Any]:
-    """What walks can be asked for since they have files: left out where it is not, so that old pictures stay the same."""
+    """What walks have been able to do since they have files; left out where it is not asked for."""
     use = walk.noise
-    radii = ",".join(f"{radius!r}" for radius in use.radii)
     said = {
         "easing": walk.easing if walk.easing != "none" else None,
         "constant_speed": walk.constant_speed if walk.constant_speed != "none" else None,
-        "noise_radius": radii or None,
-        "directions": [
-            f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()
-        ],
+        "noise_radius": numbers_text(use.radii) or None,
+        "directions": [f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()],
     }
     return {name: value for name, value in said.items() if value}
 
@@ -55,7 +58,7 @@ def _constant(track: Track) -> float | None:
 
 
 def _amounts(amount: Track) -> str:
-    return ",".join(f"{value!r}" for value in ((amount.values[0],) if amount.is_constant else amount.values))
+    return numbers_text((amount.values[0],) if amount.is_constant else amount.values)
 
 
 def _classes(walk: Walk) -> int | list[int] | None:

@@ -103,7 +103,9 @@ def _check(values: Any) -> None:
             "wrote it. Update wplus: pip install --upgrade wplus."
         )
     if unknown := [name for name in values if name not in _schema()["properties"]]:
-        raise ArtifactError(f"It has the unknown field {_short(unknown[0])}; known: {', '.join(_schema()['properties'])}.")
+        raise ArtifactError(
+            f"It has the unknown field {_short(unknown[0])}; known: {', '.join(_schema()['properties'])}."
+        )
     try:
         _validator()(values)
     except fastjsonschema.JsonSchemaValueException as exc:

@@ -1,107 +1,156 @@
-"""`wplus walk`: the kinds of files that it writes, with sound, into a pipe, and after an interruption."""
+"""`wplus walk` with walk files, and the flags that describe more than a curve through seeds."""
 
-import signal
-import subprocess
-import sys
-import time
-import wave
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_support import Run
-from PIL import Image
+from support import DATA
 
+import wplus
 from wplus.media_metadata import read_metadata
-
-av = pytest.importorskip("av")
-
-WPLUS = [sys.executable, "-c", "from wplus.cli import main; main()"]
+from wplus.paths.walk_files import read_walk
 
 
-@pytest.fixture
-def song(tmp_path: Path) -> Path:
-    """Two seconds of noise."""
-    path = tmp_path / "song.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(np.random.RandomState(0).randint(-9999, 9999, 16000).astype("<i2").tobytes())
-    return path
+def frames_of(folder: Path) -> list[bytes]:
+    from PIL import Image
+
+    return [np.asarray(Image.open(path)).tobytes() for path in sorted(folder.glob("frame*.png"))]
 
 
-def walk(network: str, *more: str) -> list[str]:
-    return ["walk", f"--network={network}", "--seeds=0-3", "--w-frames=4", "--fps=10", *more]
+_FLAGS = [
+    "--seeds=0-3",
+    "--loop",
+    "--w-frames=3",
+    "--fps=12",
+    "--interp=catmull-rom",
+    "--easing=sine",
+    "--constant-speed=w",
+    "--noise-radius=0.5,0.2",
+    "--trunc=0.8",
+    "--trunc-cutoff=4",
+]
 
 
-def test_codec_quality_and_sound_reach_the_file_and_its_recipe(
-    run: Run, network: str, tmp_path: Path, song: Path
+@pytest.mark.parametrize("name", ["show.toml", "show.json"])
+def test_a_saved_walk_draws_the_same_frames(run: Run, network: str, tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "smile.npy", np.random.RandomState(0).randn(16))
+    flags = [f"--network={network}", *_FLAGS, f"--direction={tmp_path}/smile.npy=0,2,0"]
+    saved = tmp_path / "walks" / name
+    first = run("walk", *flags, f"--save-walk={saved}", f"--output={tmp_path}/first/")
+    assert (first.code, first.err) == (0, "")
+    assert first.out == f"{saved}\n{tmp_path}/first\n"
+    assert run("walk", f"--network={network}", f"--walk={saved}", f"--output={tmp_path}/second/").code == 0
+    assert frames_of(tmp_path / "first") == frames_of(tmp_path / "second")
+    assert len(frames_of(tmp_path / "first")) == 12
+    walk = read_walk(saved)
+    assert walk.directions["smile"].file == str(Path("..") / "smile.npy")
+    with wplus.load(network) as G:
+        assert (walk.generator, walk.space) == (G.fingerprint, "w")
+
+
+def test_latent_files_and_frames_are_kept_in_a_walk_file(
+    run: Run, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = tmp_path / "walk.mov"
-    outcome = run(*walk(network, "--codec=hevc", "--crf=30", f"--audio={song}", f"--output={output}"))
-    assert (outcome.code, outcome.err) == (0, "")
-    said = read_metadata(output)
-    assert said is not None
-    assert {"codec": "hevc", "crf": 30, "audio": "song.wav"}.items() <= said.items()
-    with av.open(str(output)) as container:
-        assert container.streams.video[0].codec_context.codec.canonical_name == "hevc"
-        assert float(container.streams.audio[0].duration * container.streams.audio[0].time_base) == pytest.approx(1.3)
-    info = run("info", str(output)).out
-    assert "--codec=hevc --crf=30.0 --audio=song.wav" in info
-    assert "--output=again.mov" in info
+    with wplus.load(network) as G:
+        next(G.sample([5, 6])).latents.save(tmp_path / "both.npz")
+    monkeypatch.chdir(tmp_path)
+    run("walk", f"--network={network}", "both.npz", "--frames=4", "--save-walk=sub/w.json", "--output=a/")
+    assert json.loads(Path("sub/w.json").read_text())["keyframes"][1] == {"file": "../both.npz", "index": 1}
+    assert run("walk", f"--network={network}", "--walk=sub/w.json", "--output=b/").code == 0
+    assert frames_of(Path("a")) == frames_of(Path("b"))
 
 
-def test_raw_frames_are_all_that_standard_output_gets(network: str, tmp_path: Path) -> None:
-    folder = f"--output={tmp_path}/f/"
-    subprocess.run([*WPLUS, *walk(network, folder)], check=True, capture_output=True)
-    frames = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "f").iterdir())]
-    piped = subprocess.run([*WPLUS, *walk(network, "--output=-")], check=True, capture_output=True)
-    assert piped.stdout == np.stack(frames).tobytes()
-    assert b"ffmpeg -f rawvideo" in piped.stderr
+def test_without_an_output_the_walk_alone_is_written(run: Run, network: str, tmp_path: Path) -> None:
+    outcome = run("walk", f"--network={network}", "--seeds=0-1", f"--save-walk={tmp_path}/w.toml")
+    assert (outcome.code, outcome.out) == (0, f"{tmp_path}/w.toml\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.toml"]
+
+
+def test_flags_stand_in_for_what_the_file_says(run: Run, network: str, tmp_path: Path) -> None:
+    saved = f"{tmp_path}/w.toml"
+    run("walk", f"--network={network}", *_FLAGS, f"--save-walk={saved}")
+    changed = [f"--walk={saved}", "--trunc=1", "--noise-radius=0", "--easing=none", "--constant-speed=none"]
+    run("walk", f"--network={network}", *changed, f"--output={tmp_path}/a/")
+    plain = [flag for flag in _FLAGS if not flag.startswith(("--trunc", "--noise", "--easing", "--constant"))]
+    run("walk", f"--network={network}", *plain, f"--output={tmp_path}/b/")
+    assert frames_of(tmp_path / "a") == frames_of(tmp_path / "b")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "arguments",
     [
-        (["--output=walk.gif", "--audio=song.wav"], "A GIF is written without --audio"),
-        (["--output=walk.mp4", "--codec=flying"], "codec is 'flying'"),
-        (["--output=walk.mp4", "--resume"], "only numbered PNGs can"),
-        (["--output=frames/", "--resume", "--no-metadata"], "leave out --no-metadata"),
-        (["--output=walk.mp4", "--bitrate=fast"], "write bits a second like 8M or 800k"),
-        (["--output=walk.mp4", "--bitrate=8M", "--crf=20"], "Both crf and bitrate"),
+        ["--seeds=0-2", "--frames=3", "--easing=smooth", "--constant-speed=w", "--noise-radius=0.5"],
+        ["--seeds=0-2", "--frames=3", "--direction=smile.npy=0,1.5", "--interp=catmull-rom"],
+        ["--walk=w.toml"],
+        ["--walk=w.toml", "--trunc=1", "--easing=none", "--frames=5", "--noise-mode=const", "--noise-radius=0"],
     ],
+    ids=str,
 )
-def test_wrong_usage_writes_nothing(
-    run: Run, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+def test_the_command_that_is_printed_makes_the_same_bytes(
+    run: Run, network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    outcome = run(*walk(network, *arguments))
-    assert (outcome.code, list(tmp_path.iterdir())) == (2, [])
+    Path("tiny.safetensors").symlink_to(network)
+    np.save("smile.npy", np.random.RandomState(0).randn(16))
+    saving = [*_FLAGS, "--noise-mode=random", "--save-walk=w.toml"]
+    assert run("walk", "--network=tiny.safetensors", *saving).code == 0
+    assert run("walk", "--network=tiny.safetensors", *arguments, "--output=first/").code == 0
+    command = json.loads(run("info", "--json", "first/frame0001.png").out)["again"]
+    assert run(*shlex.split(command)[1:]).code == 0
+    for path in Path("first").iterdir():
+        assert Path("again", path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_picture_says_what_its_walk_file_said(run: Run, network: str, tmp_path: Path) -> None:
+    run("walk", f"--network={network}", *_FLAGS, f"--save-walk={tmp_path}/w.toml")
+    run("walk", f"--network={network}", f"--walk={tmp_path}/w.toml", f"--output={tmp_path}/a/")
+    said = read_metadata(tmp_path / "a" / "frame0000.png")
+    assert said is not None
+    assert said["walk"] == "w.toml"
+    assert said["description"]["noise"] == {"radii": [0.5, 0.2]}
+
+
+def test_classes_are_taken_in_turn(run: Run, tmp_path: Path) -> None:
+    network = f"--network={DATA / 'golden_sg2_cond_32.pkl'}"
+    for classes in ("0,3", "0", "3"):
+        arguments = ["--seeds=0-2", "--w-frames=1", f"--class={classes}", f"--output={tmp_path}/{classes}/"]
+        assert run("walk", network, *arguments).code == 0
+    mixed, first, second = (frames_of(tmp_path / name) for name in ("0,3", "0", "3"))
+    assert mixed == [first[0], second[1], first[2]]
+    assert "--class=0,3,0" in run("info", f"{tmp_path}/0,3/frame0000.png").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--seeds=0-1"], 2, "Missing option '--output'"),
+        (["--walk=none.toml", "--output=x.gif"], 1, "none.toml cannot be read as a walk file"),
+        (["--walk=odd.json", "--output=x.gif"], 1, "unknown field speed"),
+        (["--walk=alien.json", "--output=x.gif"], 1, "This walk is for the generator wplus1:ffffffffffffffff"),
+        (["--seeds=0-1", "--direction=smile.npy", "--output=x.gif"], 2, "write file and amount like smile.npy=1.5"),
+        (["--seeds=0-1", "--direction=none.npy=1", "--output=x.gif"], 1, "none.npy does not exist"),
+        (["--seeds=0-1", "--noise-radius=x", "--output=x.gif"], 2, "'x' is not a finite number"),
+        (["--seeds=0-1", "--noise-radius=-1", "--output=x.gif"], 2, "A noise radius is -1.0"),
+        (["--seeds=0-1", "--save-walk=w.yaml"], 2, "w.yaml ends otherwise"),
+    ],
+)
+def test_wrong_usage_is_named(
+    run: Run,
+    network: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    least = {"format": "wplus walk", "version": 1, "keyframes": [{"seed": 1}, {"seed": 2}]}
+    Path("odd.json").write_text(json.dumps(least | {"speed": 2}))
+    Path("alien.json").write_text(json.dumps(least | {"generator": "wplus1:ffffffffffffffff"}))
+    outcome = run("walk", f"--network={network}", *arguments)
+    assert (outcome.code, outcome.out) == (code, "")
     assert message in outcome.err
-
-
-def test_an_interrupted_walk_of_pngs_goes_on(network: str, tmp_path: Path) -> None:
-    command = [*WPLUS, "walk", f"--network={network}", "--seeds=0-3", "--w-frames=600", "--resume"]
-    folder = tmp_path / "frames"
-
-    def hear_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with subprocess.Popen([*command, f"--output={folder}/"], stderr=subprocess.PIPE, preexec_fn=hear_interrupts) as one:
-        deadline = time.monotonic() + 30
-        while not list(folder.glob("frame0020.png")) and one.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        one.send_signal(signal.SIGINT)
-        one.communicate(timeout=30)
-    assert one.returncode == 1
-    there = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert 20 < len(there) < 1801
-    assert all(path.read_bytes().endswith(b"IEND\xaeB`\x82") for path in there)
-    done = subprocess.run([*command, f"--output={folder}/"], check=True, capture_output=True, text=True)
-    assert f"{len(there)} of 1801 frames are there already" in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in there} == there
-    subprocess.run([*command, f"--output={tmp_path}/whole/"], check=True, capture_output=True)
-    contents = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("frames", "whole")]
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 1801
+    assert not Path("x.gif").exists()
