@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wplus import __version__
 from wplus.errors import ArtifactError
+from wplus.pyav import CONTAINERS
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
@@ -32,6 +33,10 @@ _FLAGS = {
     "translate": ("--translate", None),
     "rotate": ("--rotate", None),
     "num_keyframes": ("--num-keyframes", None),
+    "codec": ("--codec", None),
+    "crf": ("--crf", None),
+    "bitrate": ("--bitrate", None),
+    "audio": ("--audio", None),
     "grid": ("--grid", None),
     "batch": ("--batch", None),
     "backend": ("--backend", None),
@@ -105,5 +110,5 @@ def _target(facts: Mapping[str, Any], path: Path) -> list[str]:
     """Where the command writes: never over the picture itself."""
     suffix = path.suffix.lower()
     if facts["verb"] == "walk":
-        return [f"--output=again{suffix}" if suffix in (".mp4", ".gif") else "--output=again/"]
+        return [f"--output=again{suffix}" if suffix in (".gif", *CONTAINERS) else "--output=again/"]
     return ["--outdir=again"] if suffix == ".png" else [f"--format={suffix[1:]}", "--outdir=again"]

@@ -88,6 +88,21 @@ class FiniteNumber(click.ParamType[float]):
         return number
 
 
+class BitRate(click.ParamType[int]):
+    """`8M`, `800k` or `8000000`: bits a second."""
+
+    name = "bits"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([kKmM]?)", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no bit rate; write bits a second like 8M or 800k.", param, ctx)
+        return round(float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()])
+
+
 class Point(click.ParamType[tuple[float, float]]):
     """`0.3,1`: two finite numbers."""
 

@@ -1,4 +1,4 @@
-"""`wplus walk`: a walk through latent space as MP4, GIF or PNGs."""
+"""`wplus walk`: a walk through latent space as a video, a GIF, PNGs, or raw frames in a pipe."""
 
 import os
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from wplus.cli.options import (
+    BitRate,
     FileAmounts,
     FiniteNumber,
     GridShape,
@@ -31,7 +32,10 @@ from wplus.cli.options import (
     help="Latent file with keyframes; may be given several times.",
 )
 @click.argument("files", metavar="[LATENTS]...", type=UserPath(), nargs=-1)
-@click.option("--output", help="walk.mp4, walk.gif, or a folder for numbered PNGs.")
+@click.option(
+    "--output",
+    help="walk.mp4 (.mov, .mkv, .webm), walk.gif, a folder for numbered PNGs, or - for raw RGB on standard output.",
+)
 @click.option("--walk", type=UserPath(), help="Walk file, .toml or .json; flags that are given stand in for its own.")
 @click.option("--save-walk", type=UserPath(), help="Write the walk as .toml or .json; without --output nothing else.")
 @click.option(
@@ -57,6 +61,15 @@ from wplus.cli.options import (
     default="none",
     show_default=True,
     help="Even speed in w, or in what is seen (small pictures come first). With --easing, keyframes keep their time.",
+)
+@click.option("--codec", help="h264, hevc, vp9, av1, prores, ffv1 (lossless), or any video encoder of FFmpeg's.")
+@click.option("--crf", type=FiniteNumber(), help="Constant quality in the codec's scale: lower is better.")
+@click.option("--bitrate", type=BitRate(), help="Bits a second, such as 8M, in place of a constant quality.")
+@click.option("--audio", type=UserPath(), help="Sound that goes with the video; it is cut where the video ends.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Numbered PNGs: each stays once it is written, and those that say they were made just so are kept.",
 )
 @click.option("--loop", is_flag=True, help="The last keyframe leads back to the first.")
 @click.option("--space", type=click.Choice(["z", "w"]), help="[default: w where the network has one]")
@@ -85,11 +98,18 @@ def command(**options: Any) -> None:
     wplus walk --network=ffhq.pkl first.npz second.npz --output=walk.mp4
     wplus walk --network=demo:portraits --seeds=0-7 --loop --noise-radius=0.5 --save-walk=walk.toml
     wplus walk --network=demo:portraits --walk=walk.toml --output=walk.mp4
+    wplus walk --network=ffhq.pkl --seeds=0-7 --audio=song.mp3 --codec=prores --output=walk.mov
+    wplus walk --network=ffhq.pkl --seeds=0-7 --w-frames=3600 --resume --output=frames/
+    wplus walk --network=ffhq.pkl --seeds=0-7 --fps=30 --output=- |
+      ffmpeg -f rawvideo -pixel_format rgb24 -video_size 1024x1024 -framerate 30 -i - walk.mkv
+
+    A walk of PNGs that is interrupted leaves nothing, unless it ran with --resume: then the same command goes on.
     """
     _consistent(options)
     from wplus.cli.tasks import load_network
     from wplus.cli.walking import describe_walk, read_base, said_of, save_walk
     from wplus.paths.path import Path
+    from wplus.video import VideoOptions
     from wplus.walk import write_walk_video
 
     base = read_base(options)
@@ -98,17 +118,19 @@ def command(**options: Any) -> None:
         path = Path(G, asked.walk, allow_mismatch=options["allow_mismatch"])
         if options["save_walk"] is not None:
             save_walk(path, options["save_walk"], frames=options["frames"])
-            click.echo(options["save_walk"])
+            click.echo(options["save_walk"], err=options["output"] == "-")
         if options["output"] is None:
             return
         output = write_walk_video(
             path,
             output=os.path.expanduser(options["output"]),  # noqa: PTH111 (a Path drops the slash that means a folder)
             frames=options["frames"],
+            video=VideoOptions(**{name: options[name] for name in ("codec", "crf", "bitrate", "audio", "resume")}),
             facts=None if options["no_metadata"] else said_of(path, asked, options),
             progress=True,
         )
-    click.echo(output)
+    if str(output) != "-":
+        click.echo(output)
 
 
 def _consistent(options: dict[str, Any]) -> None:
