@@ -22,6 +22,8 @@ _FLAGS = {
     "class": ("--class", None),
     "noise_mode": ("--noise-mode", "const"),
     "walk": ("--walk", None),
+    "take": ("--take", None),
+    "size": ("--size", None),
     "space": ("--space", None),
     "interp": ("--interp", None),
     "easing": ("--easing", None),

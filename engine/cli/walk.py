@@ -12,6 +12,7 @@ from wplus.cli.options import (
     GridShape,
     NumberList,
     Numbers,
+    PictureSize,
     UserPath,
     drawing_options,
     drop_idle,
@@ -37,6 +38,8 @@ from wplus.cli.options import (
     help="walk.mp4 (.mov, .mkv, .webm), walk.gif, a folder for numbered PNGs, or - for raw RGB on standard output.",
 )
 @click.option("--walk", type=UserPath(), help="Walk file, .toml or .json; flags that are given stand in for its own.")
+@click.option("--take", type=UserPath(), help="Take that wplus live recorded: draws that performance again.")
+@click.option("--size", type=PictureSize(), help="Of a take: width and height of the video.  [default: as drawn]")
 @click.option("--save-walk", type=UserPath(), help="Write the walk as .toml or .json; without --output nothing else.")
 @click.option(
     "--w-frames", type=click.IntRange(min=1), default=120, show_default=True, help="Frames between keyframes."
@@ -99,12 +102,18 @@ def command(**options: Any) -> None:
     wplus walk --network=demo:portraits --seeds=0-7 --loop --noise-radius=0.5 --save-walk=walk.toml
     wplus walk --network=demo:portraits --walk=walk.toml --output=walk.mp4
     wplus walk --network=ffhq.pkl --seeds=0-7 --audio=song.mp3 --codec=prores --output=walk.mov
+    wplus walk --network=demo:portraits --take=live/take.json --fps=60 --size=1920x1080 --output=show.mp4
     wplus walk --network=ffhq.pkl --seeds=0-7 --w-frames=3600 --resume --output=frames/
     wplus walk --network=ffhq.pkl --seeds=0-7 --fps=30 --output=- |
       ffmpeg -f rawvideo -pixel_format rgb24 -video_size 1024x1024 -framerate 30 -i - walk.mkv
 
     A walk of PNGs that is interrupted leaves nothing, unless it ran with --resume: then the same command goes on.
     """
+    if options["take"] is not None:
+        from wplus.cli.taking import draw_take
+
+        draw_take(options)
+        return
     _consistent(options)
     from wplus.cli.tasks import load_network
     from wplus.cli.walking import describe_walk, read_base, said_of, save_walk
@@ -135,6 +144,8 @@ def command(**options: Any) -> None:
 
 def _consistent(options: dict[str, Any]) -> None:
     """Seeds, latents or a walk file, something to write, and no option that has no effect."""
+    if options["size"] is not None:
+        raise click.UsageError("--size belongs to --take; a walk is as large as its network's pictures.")
     has_latents = bool(options["latents"] or options["files"])
     kinds = (options["seeds"] is not None) + has_latents
     if kinds > 1 or (kinds == 0 and options["walk"] is None):

@@ -79,6 +79,8 @@ class SharedMemorySink:
 
     def close(self) -> None:
         """Says that the show has ended, and removes the block; readers that have it open keep it."""
+        if self._memory.buf is None:  # closed before
+            return
         self._latest.close()
         self._thread.join()
         struct.pack_into("<I", _block(self._memory), 28, 1)

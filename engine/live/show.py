@@ -18,7 +18,7 @@ from wplus.live.housekeeping import Housekeeping
 from wplus.live.journal import Journal
 from wplus.live.painting import Painter
 from wplus.live.performance import Look, Performance, walk_length
-from wplus.live.preset import preset_of, read_preset, read_preset_file
+from wplus.live.preset import preset_of, read_preset, read_preset_file, with_whole_names
 from wplus.live.renderer import Renderer
 from wplus.live.sinks import Sink
 from wplus.live.stats import Stats
@@ -57,6 +57,7 @@ class Show:
         self._clock = clock or WallClock()
         self._stats = Stats()
         self._audience = Audience()
+        walk = with_whole_names(walk, self._config.folder)  # for takes and presets, which go anywhere
         self._timeline = Timeline(Performance(walk, length=walk_length), self._clock, fps=walk.fps)
         self._journal = Journal(walk)
         self._renderer = Renderer(self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget)
@@ -142,7 +143,7 @@ class Show:
             ValueError, ArtifactError: it is none; nothing is changed then.
         """
         walk, changes, controls = read_preset(preset)
-        self._timeline.change(changes, walk)
+        self._timeline.change(changes, with_whole_names(walk, self._config.folder))
         if controls is not None:
             self.controls = controls
         self._housekeeping.changed()
@@ -207,7 +208,7 @@ class Show:
     def thumbnail_of(self, index: int, width: int) -> bytes:
         """A small picture of a keyframe by its place in the walk, as JPEG."""
         state = self._timeline.state()
-        return self._thumbnails.of_keyframe(self._ready(), state.look.walk, index, width, self._config.folder)
+        return self._thumbnails.of_keyframe(self._ready(), state.look.walk, index, width)
 
     def snapshot(self) -> tuple[bytes, Latents]:
         """What is shown now: a PNG that says how it was made, and the latents, one a cell of the grid."""

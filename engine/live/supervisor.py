@@ -112,8 +112,7 @@ class Supervisor:
         return True
 
     def _opened(self, open_generator: Open) -> Painter:
-        config = self._config
-        return Painter(open_generator(), folder=config.folder, allow_mismatch=config.allow_mismatch)
+        return Painter(open_generator(), allow_mismatch=self._config.allow_mismatch)
 
     def _announce(self) -> None:
         """The first frame is up: says so, and lets what is to come be prepared."""
