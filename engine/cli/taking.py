@@ -30,8 +30,8 @@ def draw_take(options: dict[str, Any]) -> None:
     if options["output"] is None:
         raise click.UsageError("Missing option '--output': show.mp4, show.gif, or a folder for numbered PNGs.")
     take = read_take(options["take"])
-    width, height = options["size"] or (None, None)
-    facts = {"take": options["take"].name, "size": None if width is None else f"{width}x{height}"}
+    size: tuple[int, int] | None = options["size"]  # width and height
+    facts = {"take": options["take"].name, "size": size and f"{size[0]}x{size[1]}"}
     video = VideoOptions(**{name: options[name] for name in ("codec", "crf", "bitrate", "audio")})
     with load_network(options) as G:
         output = render_take(
@@ -39,7 +39,7 @@ def draw_take(options: dict[str, Any]) -> None:
             take,
             os.path.expanduser(options["output"]),  # noqa: PTH111 (a Path drops the slash that means a folder)
             fps=options["fps"] if "fps" in given else None,
-            size=None if width is None else (height, width),
+            size=size and (size[1], size[0]),
             video=video,
             folder=options["take"].parent,
             facts=None if options["no_metadata"] else facts | video.encoding,

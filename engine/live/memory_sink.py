@@ -22,6 +22,7 @@ copies again. `read_frame` does so in Python.
 
 import struct
 import threading
+import time
 from multiprocessing.shared_memory import SharedMemory
 from typing import Final
 
@@ -36,7 +37,8 @@ HEADER: Final = 64
 _VERSION: Final = 1
 _SEQUENCE: Final = struct.Struct("<Q")
 _FACTS: Final = struct.Struct("<IIIIQdd")
-_TRIES: Final = 1000
+_PATIENCE: Final = 0.5  # seconds; a frame is written in some milliseconds
+_PAUSE: Final = 0.0005
 
 
 class SharedMemorySink:
@@ -118,7 +120,8 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
     block = _block(memory)
     if bytes(block[:8]) != b"WPLS" + struct.pack("<I", _VERSION):
         raise ArtifactError(f"The shared memory {memory.name} holds no frames of this version of wplus.")
-    for _ in range(_TRIES):
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
         before = _SEQUENCE.unpack_from(block, 8)[0]
         width, height, channels, _, number, _, _ = _FACTS.unpack_from(block, 16)
         size = height * width * channels
@@ -128,6 +131,7 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
             picture = np.frombuffer(bytes(block[HEADER : HEADER + size]), np.uint8).reshape(height, width, channels)
             if _SEQUENCE.unpack_from(block, 8)[0] == before:
                 return number, picture
+        time.sleep(_PAUSE)
     raise ArtifactError(
         f"The shared memory {memory.name} is being written all the time; its writer seems to have died."
     )

@@ -118,7 +118,7 @@ def test_odd_sides_gray_and_another_size_are_recorded(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_a_file_that_plays_up_to_that_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Disk:
         def __init__(self, file: Any) -> None:
-            self.file, self.left = file, 30_000
+            self.file, self.left = file, 100_000
 
         def write(self, data: bytes) -> int:
             if len(data) > self.left:
