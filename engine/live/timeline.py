@@ -60,7 +60,8 @@ class Timeline:
             at = max(self._times.change_time(self.now()), self._last_change)
             self._performance.change(changes, at, walk)
             self._last_change = at
-            self._changes.append((at, self._clock.now()))
+            if self._start is not None:  # before, nobody waits to see it
+                self._changes.append((at, self._clock.now()))
             self._times.set_rate(self._performance.state(at).values["fps"])
 
     def next(self, lead: float) -> Due:

@@ -1,5 +1,7 @@
 """Facts about frames in time, with a clock that the tests move."""
 
+import gc
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -202,3 +204,21 @@ def test_a_newcomer_gets_the_newest_frame_at_once() -> None:
     newcomer = Remembering()
     stage.audience.add(newcomer)
     assert newcomer.frames == stage.sink.frames[-1:]
+
+
+def test_memory_stays_flat_over_frames_and_changes() -> None:
+    stage = Stage(fps=60.0, seconds=0.001)
+    stage.audience.remove(stage.sink)
+    blocks = []
+    for i in range(5):
+        for j in range(500):
+            stage.line.change({"fade": (j % 10) / 10, "position": j / 200})
+            stage.run(1 / 60)
+        stage.line.forget()
+        stage.events.messages.clear()
+        stage.painter.looks.clear()
+        stage.painter.resolutions.clear()
+        gc.collect()
+        blocks.append(sys.getallocatedblocks())
+        assert i == 0 or len(stage.line.events()) < 100
+    assert blocks[-1] - blocks[2] < 300

@@ -301,6 +301,7 @@ def test_a_frame_that_does_not_fit_is_dropped(memory: tuple[SharedMemorySink, Sh
 def test_a_frame_half_written_is_never_read(memory: tuple[SharedMemorySink, SharedMemory]) -> None:
     sink, reader = memory
     stop = threading.Event()
+    sink._write(frame(0))
 
     def write() -> None:
         number = 0
