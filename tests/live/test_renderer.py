@@ -218,6 +218,7 @@ def test_memory_stays_flat_over_frames_and_changes() -> None:
         stage.events.messages.clear()
         stage.painter.looks.clear()
         stage.painter.resolutions.clear()
+        stage.clock.waits.clear()
         gc.collect()
         blocks.append(sys.getallocatedblocks())
         assert i == 0 or len(stage.line.events()) < 100
