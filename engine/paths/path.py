@@ -86,8 +86,9 @@ class Path:
         self.cells = len(self._cells)
         self.length = float(len(self._cells[0]) - (not walk.loop))
         self.truncation_psi: Track = walk.truncation_psi
-        if points.truncation_psi is not None and walk.truncation_psi == constant(1):
-            self.truncation_psi = constant(points.truncation_psi)
+        waiting = points.truncation_psi
+        if waiting is not None and waiting != 1 and walk.truncation_psi == constant(1):
+            self.truncation_psi = constant(waiting)
         # Seeds that all have one truncation are truncated where they are mapped; it costs nothing later.
         is_settled = self.truncation_psi.is_constant and points.are_z
         self._own_psi = self.truncation_psi.values[0] if is_settled else None
@@ -124,7 +125,7 @@ class Path:
         size = max(1, self.G.micro_batch // self.cells) if maps else 1
         while chunk := list(islice(stream, size)):
             asked = [(cell, position, controls) for position, controls in chunk for cell in range(self.cells)]
-            latents = (self._latent(*each) for each in asked)
+            latents: Iterator[_Array] = (self._latent(*each) for each in asked)
             if maps:
                 latents = map_rows(self.G, (self._to_map(*each) for each in asked))
             moments = (self._moment(latent, *each) for latent, each in zip(latents, asked, strict=True))
@@ -164,9 +165,10 @@ class Path:
         """The point of a cell: ws `[num_ws, w_dim]`, truncated, or z."""
         times = [self._time(cell, position)]
         if self.space == "z":
-            return self._curves_at(1.0)[cell](times)[0].reshape(self.G.z_shape)
+            return self._curves_at(1.0)[cell](times).reshape(self.G.z_shape)
         if self._own_psi is not None and (controls.truncation_psi, controls.truncation_cutoff) == (None, None):
-            return self._curves_at(self._own_psi)[cell](times)[0]
+            settled: _Array = self._curves_at(self._own_psi)[cell](times)[0]
+            return settled
         psi, cutoff = self._truncation(position, controls)
         return truncate(self.G, self._curves_at(1.0)[cell](times)[0], psi=psi, cutoff=cutoff)
 
