@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from wplus.errors import ArtifactError
 from wplus.media import Picture, to_rgb
 from wplus.video_config import AddFrame, Film
@@ -37,7 +35,7 @@ def raw_frames(film: Film) -> Iterator[AddFrame]:
     _log.info("Raw frames on standard output. FFmpeg reads them with: %s", _reader(film))
 
     def add(frame: Picture, number: int) -> None:
-        rest = memoryview(np.ascontiguousarray(to_rgb(frame))).cast("B")
+        rest = memoryview(to_rgb(frame).tobytes())
         try:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]

@@ -148,6 +148,31 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path, name: st
     assert peak < 2e6
 
 
+RESIDENT = """
+import resource, sys
+import numpy as np
+from wplus.video import open_sink
+noise = np.random.RandomState(0).randint(0, 256, (50, 64, 64, 3)).astype(np.uint8)
+
+def peak(count):
+    with open_sink(sys.argv[1], fps=30, size=(64, 64)) as sink:
+        for i in range(count):
+            sink.write(noise[i % 50])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+few = peak(200)
+print(peak(2000) - few)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another elsewhere")
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_the_process_does_not_grow_with_the_number_of_frames(tmp_path: Path, name: str) -> None:
+    command = [sys.executable, "-c", RESIDENT, f"{tmp_path}/{name}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 8192, done.stdout  # KiB; all frames are 24 MiB
+
+
 FILL_THE_DISK = """
 import resource, sys
 import numpy as np
