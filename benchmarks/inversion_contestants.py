@@ -91,7 +91,7 @@ def _own_step(
     config = InvertConfig()
     space = Parametrization(num_ws=G.num_ws, statistics=w_statistics(G))
     variables = {"v": space.coordinates(start)}
-    rows = Rows(targets=np.zeros(1, np.int64), variables=variables, adam=Adam(variables, config.betas))
+    rows = Rows(targets=np.zeros(1, np.int64), variables=variables, optimizer=Adam(variables, config.betas))
     task = Task(
         objective=objective,
         space=space,

@@ -62,7 +62,7 @@ class Lbfgs:
             rate: `[R]`: root mean square of each row's first change.
             is_moving: `[R]`; other rows stay as they are.
         """
-        for row in np.flatnonzero(is_moving):
+        for row in map(int, np.flatnonzero(is_moving)):
             gradient = self._flat(gradients, row)
             loss = float(losses[row]) if np.isfinite(gradient).all() else np.inf
             following = self._next(row, self._flat(variables, row), loss, gradient, float(rate[row]))
