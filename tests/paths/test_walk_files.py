@@ -78,7 +78,7 @@ def test_whole_numbers_are_of_the_type_that_is_needed() -> None:
     [
         ({"format": "wplus take"}, r"Its format is wplus take; 'wplus walk' is needed"),
         ({"version": 2}, r"format version 2, and this wplus reads up to 1.*pip install --upgrade wplus"),
-        ({"speed": 2}, r"unknown field speed; known: format, version, generator, keyframes"),
+        ({"speed": 2}, r"unknown field speed; known: format, version, live, generator, keyframes"),
         ({"keyframes": []}, r"keyframes must contain at least 1 items"),
         ({"keyframes": [{"sed": 1}]}, r"keyframes\[0\] must not contain \{'sed'\}"),
         ({"keyframes": [{"seed": 1, "file": "x.npz"}]}, r"seed 1 and the file 'x\.npz'; exactly one"),
