@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from support import DATA
+from torch import nn
 
 import wplus
 from wplus.errors import LatentMismatchError, UnsupportedError
@@ -233,6 +235,22 @@ def test_directions_move_latents_by_their_track_or_by_hand(tiny: Generator, tmp_
     np.testing.assert_allclose(by_hand[1], -step[0], atol=1e-5)
     with pytest.raises(ValueError, match=r"no direction 'age'; it has smile"):
         path.at(0, Controls(directions={"age": 1.0}))
+
+
+def test_a_plain_network_walks_in_z_and_along_directions_of_it(tmp_path: FilePath) -> None:
+    layers = nn.Sequential(nn.ConvTranspose2d(5, 4, 4, 1, 0), nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1), nn.Tanh())
+    torch.save({f"main.{name}": value for name, value in layers.state_dict().items()}, tmp_path / "plain.pt")
+    with wplus.load(tmp_path / "plain.pt", device="cpu", batch=2) as plain:
+        np.save(tmp_path / "age.npy", np.ones((1, 5)))
+        use = DirectionUse(file="age.npy", amount=constant(2.0))
+        walk = Walk(keyframes=seeds(1, 2), directions={"age": use}, constant_speed="w")
+        path = Path(plain, walk, folder=tmp_path)
+        np.testing.assert_allclose(latent_at(path, 1), seeds_to_z([2], plain.z_shape)[0] + 2, atol=1e-6)
+        assert path.draw(plain, path.at(0.5)).shape == (8, 8, 3)
+        with pytest.raises(UnsupportedError, match="Style mixing needs a W space"):
+            path.at(0, Controls(mix_seed=1, mix_layers=(0,)))
+        with pytest.raises(UnsupportedError, match="no truncation"):
+            Path(plain, replace(walk, truncation_psi=constant(0.5)), folder=tmp_path)
 
 
 def test_a_mix_takes_layers_of_another_seed(tiny: Generator) -> None:
