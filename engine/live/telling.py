@@ -17,19 +17,20 @@ _STATS_EVERY: Final = 1.0
 class Teller:
     """Tells all viewers of a hub what a show says of itself. However often the state changes, none is told more often
     than 20 times a second, and then the newest.
+
+    Args:
+        show: The show.
+        hub: Its viewers.
+        extra: What the state says besides.
     """
 
-    def __init__(self, show: Show, hub: Hub) -> None:
+    def __init__(self, show: Show, hub: Hub, extra: Callable[[], Mapping[str, Any]]) -> None:
         self._show = show
         self._hub = hub
-        self._extra: Callable[[], Mapping[str, Any]] = dict
+        self._extra = extra
         self._lock = threading.Lock()
         self._is_stale = False
         self._stale = asyncio.Event()
-
-    def add_to_state(self, extra: Callable[[], Mapping[str, Any]]) -> None:
-        """Has the state say more: what the mapping of controls is, for instance."""
-        self._extra = extra
 
     async def run(self) -> None:
         """Tells, until it is cancelled."""
