@@ -38,7 +38,7 @@ class _Glide:
     constant: float  # s
     tolerance: float
     at: float  # s
-    sent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    sent: deque[Any] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def step(self, now: float) -> float:
         """The value at `now`: the same, however many steps led there."""
@@ -73,6 +73,7 @@ class Changes:
         self._newest: dict[str, Any] = {}
         self._glides: dict[str, _Glide] = {}
         self._known: dict[str, Any] = {}
+        self._walk: Mapping[str, Any] = {}  # what the walk says of parameters that nobody has set
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wplus-changes", daemon=True)
         self._unsubscribe: Callable[[], None] | None = None
@@ -132,7 +133,8 @@ class Changes:
         target = check(name, target)
         with self._lock:
             glide = self._glides.get(name)
-            start = glide.value if glide else self._known.get(name)
+            known = self._known.get(name)
+            start = glide.value if glide else known if known is not None else self._walk.get(name)
             if start is None:  # not known: the first value is taken as it is
                 start = target
             self._room_for(name)
@@ -140,7 +142,7 @@ class Changes:
             if glide is None:
                 now = self._clock()
                 glide = _Glide(value=start, target=target, constant=constant, tolerance=0.0, at=now)
-                glide.sent.append(start)
+                glide.sent.extend((known, start))
                 self._glides[name] = glide
             glide.target, glide.constant, glide.tolerance = target, constant, _SETTLED * span
             self._lock.notify_all()
@@ -165,6 +167,7 @@ class Changes:
         if not isinstance(state, Mapping):
             return
         with self._lock:
+            self._walk = walk if isinstance(walk := state.get("walk"), Mapping) else {}
             self._known |= {name: value for name, value in state.items() if name not in self._newest}
             for name, glide in list(self._glides.items()):
                 if name in state and name != "position" and state[name] not in glide.sent:  # time moves the position

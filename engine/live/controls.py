@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from wplus.live.changes import Changes
-from wplus.live.mapping import MOST_BINDINGS, Binding, bindings_of_json, json_of_bindings, learned
+from wplus.live.mapping import Binding, learned
+from wplus.live.mapping_json import MOST_BINDINGS, bindings_of_json, json_of_bindings
 from wplus.live.parameters import parameter
 
 _MOST_CONTROLS: Final = 1000  # whose last value is kept
@@ -47,7 +48,7 @@ class Controls:
         """The parameter that waits for a control to move."""
         return self._learning[0] if self._learning else None
 
-    def json(self) -> list[dict[str, Any]]:
+    def json(self) -> dict[str, Any]:
         """The bindings, for a preset."""
         return json_of_bindings(self.bindings)
 

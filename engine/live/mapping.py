@@ -1,15 +1,13 @@
-"""A control's values mapped to a parameter's: ranges, curves, steps, smoothing. JSON inside a preset."""
+"""A control's values mapped to a parameter's: ranges, curves, steps, smoothing."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, cast, get_args
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
 
 from wplus.live.parameters import DIRECTION, check, parameter, short
 
 Curve = Literal["linear", "exponential", "steps", "toggle"]
 
-MOST_BINDINGS: Final = 1000
 _MOST_STEPS: Final = 128
 _MOST_END: Final = 1e9
 _MOST_SMOOTHING: Final = 60.0  # s
@@ -203,55 +201,6 @@ def control_range(control: object) -> tuple[float, float]:
             if pattern.fullmatch(control):
                 return ends
     raise ValueError(f"control is {short(control)}; {_CONTROL_NEEDS}.")
-
-
-def bindings_of_json(data: object) -> tuple[Binding, ...]:
-    """The bindings that a preset lists.
-
-    Raises:
-        ValueError: it is no such list; the text says which entry is wrong, and what it needs.
-    """
-    if not isinstance(data, list) or len(data) > MOST_BINDINGS:
-        raise ValueError(f"controls is {short(data)}; a list of at most {MOST_BINDINGS} objects is needed.")
-    bindings: dict[tuple[str, str], Binding] = {}
-    for number, entry in enumerate(data):
-        try:
-            binding = _binding_of_json(entry)
-            if (pair := (binding.control, binding.parameter)) in bindings:
-                raise ValueError(f"{pair[0]} moves {pair[1]} already. Remove one of the two.")
-        except ValueError as exc:
-            raise ValueError(f"controls[{number}]: {exc}") from exc
-        bindings[pair] = binding
-    return tuple(bindings.values())
-
-
-def json_of_bindings(bindings: Sequence[Binding]) -> list[dict[str, Any]]:
-    """What `bindings_of_json` reads: the fields that are not as they would be anyway."""
-    return [
-        {
-            field.name: _plain(getattr(binding, field.name))
-            for field in fields(Binding)
-            if getattr(binding, field.name) != field.default
-        }
-        for binding in bindings
-    ]
-
-
-def _binding_of_json(entry: object) -> Binding:
-    known = [field.name for field in fields(Binding)]
-    if not isinstance(entry, dict):
-        raise ValueError(f"it is {short(entry)}; an object is needed.")
-    if unknown := sorted(set(entry) - set(known)):
-        raise ValueError(f"the field {short(unknown[0])} is unknown. Known: {', '.join(known)}.")
-    if missing := [name for name in ("control", "parameter") if not isinstance(entry.get(name), str)]:
-        raise ValueError(f"{missing[0]} is {short(entry.get(missing[0]))}; text is needed.")
-    lists = {name: tuple(entry[name]) for name in ("input", "output", "steps") if isinstance(entry.get(name), list)}
-    return Binding(**cast(dict[str, Any], entry) | lists)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as JSON has them."""
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _check_ends(name: str, ends: object) -> None:

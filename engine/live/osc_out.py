@@ -15,7 +15,7 @@ from wplus.live.changes import Steered
 _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/wplus/out/"
-_EVENTS: Final = ("loop", "beat")
+_EVENTS: Final = {"loop": "laps", "beat": "beat"}  # and the field that counts them
 
 
 class OscOut:
@@ -46,7 +46,6 @@ class OscOut:
         self._every = every
         self._targets = [_resolved(host, port) for host, port in targets]  # once: a look-up can take seconds
         self._sockets = {family: _sending(family) for family, _ in self._targets}
-        self._counts = dict.fromkeys(_EVENTS, 0)
         self._unsubscribe: Callable[[], None] | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wplus-osc-out", daemon=True)
@@ -81,8 +80,7 @@ class OscOut:
     def _heard(self, event: dict[str, Any]) -> None:
         name = event.get("event")
         if name in _EVENTS:
-            self._counts[name] += 1
-            self._send(name, self._counts[name])
+            self._send(name, int(event[_EVENTS[name]]))
 
     def _run(self) -> None:
         assert self._fps is not None
