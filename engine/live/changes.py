@@ -1,4 +1,4 @@
-"""Changes on their way to a show: the newest value of each parameter, applied at most once in an interval, or glided to."""
+"""Changes on their way to a show: of each parameter the newest value, once in an interval at most, or a glide to it."""
 
 import logging
 import math

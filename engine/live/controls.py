@@ -27,7 +27,7 @@ class Controls:
         changes: Changes,
         bindings: Sequence[Binding] = (),
         *,
-        on_learned: Callable[[Binding], None] = lambda binding: None,
+        on_learned: Callable[[Binding], None] | None = None,
     ) -> None:
         self._changes = changes
         self._on_learned = on_learned
@@ -119,7 +119,8 @@ class Controls:
                 self._last[control] = raw
             bindings = self._by_control.get(control, ())
         if new is not None:
-            self._on_learned(new)
+            if self._on_learned is not None:
+                self._on_learned(new)
             return True  # this move said which control is meant; the next one moves the parameter
         for binding in bindings:
             self._follow(binding, raw)
@@ -147,9 +148,7 @@ class Controls:
             return  # a pad chose when it was struck
         elif binding.smoothing:
             low, high = binding.output_range
-            self._changes.glide(
-                binding.parameter, binding.value(raw), constant=binding.smoothing, span=abs(high - low)
-            )
+            self._changes.glide(binding.parameter, binding.value(raw), constant=binding.smoothing, span=abs(high - low))
         else:
             self._changes.put(binding.parameter, binding.value(raw))
 

@@ -20,9 +20,9 @@ _CONTROLS: Final[tuple[tuple[re.Pattern[str], tuple[float, float]], ...]] = (
     (re.compile(r"osc/[^#]{1,200}(#[1-9]\d?)?"), (0.0, 1.0)),
 )
 _CONTROL_NEEDS: Final = (
-    "midi/cc/CHANNEL/NUMBER, midi/note/CHANNEL/NUMBER, midi/pitch/CHANNEL, midi/program/CHANNEL or osc/ADDRESS is needed"
-)
-# What a knob of 128 places should reach; the whole range of these would leave it too coarse.
+    "midi/cc/CHANNEL/NUMBER, midi/note/CHANNEL/NUMBER, midi/pitch/CHANNEL, midi/program/CHANNEL or osc/ADDRESS "
+    "is needed"
+)  # What a knob of 128 places should reach; the whole range of these would leave it too coarse.
 _USUAL: Final[dict[str, tuple[float, float]]] = {
     "position": (0.0, 8.0),
     "speed": (-4.0, 4.0),
@@ -82,7 +82,9 @@ class Binding:
         if not _is_number(self.smoothing) or not 0 <= self.smoothing <= _MOST_SMOOTHING:
             raise ValueError(f"smoothing is {short(self.smoothing)}; 0 to {_MOST_SMOOTHING:g} seconds are needed.")
         if self.smoothing and (kind != "number" or self.curve not in ("linear", "exponential")):
-            raise ValueError(f"smoothing is {self.smoothing:g}; {self.parameter} does not move gradually here. Omit it.")
+            raise ValueError(
+                f"smoothing is {self.smoothing:g}; {self.parameter} does not move gradually here. Omit it."
+            )
 
     def _check_curve(self, kind: str) -> None:
         curves = {
@@ -147,7 +149,7 @@ class Binding:
         return down is not self.invert
 
     def value(self, raw: float) -> Any:
-        """The parameter for what the control sent, a finite number; a "toggle" has no value of its own: see `pressed`."""
+        """The parameter for what the control sent, a finite number. A "toggle" only has `pressed`."""
         low, high = self.input_range
         place = min(1.0, max(0.0, (raw - low) / (high - low)))
         place = 1.0 - place if self.invert else place

@@ -92,7 +92,7 @@ class MidiIn:
         self.close()
 
     def _run(self) -> None:
-        # All calls of the driver come from this thread: on macOS it learns of new devices in the thread that asked first.
+        # The driver is called from this thread alone: macOS tells the thread that asked first of new devices.
         while True:
             self.look()
             if self._closing.wait(self._every):
@@ -115,7 +115,9 @@ class MidiIn:
             self._say(str(exc) or type(exc).__name__)
 
     def _find(self, backend: Backend, names: list[str]) -> None:
-        wanted = [name for name in names if self._device in name.lower() and (self._device or _THROUGH not in name.lower())]
+        wanted = [
+            name for name in names if self._device in name.lower() and (self._device or _THROUGH not in name.lower())
+        ]
         if not wanted:
             there = f"there are {', '.join(names)}" if names else "there is none"
             asked = f"no MIDI device whose name has {self._device!r}" if self._device else "no MIDI device"
@@ -195,11 +197,15 @@ def unsupported_reasons() -> list[str]:
         if "libasound" in str(exc):
             return ["python-rtmidi needs ALSA's library: apt install libasound2, or libasound2t64"]
         if sys.version_info >= (3, 13):
-            return ["python-rtmidi has no wheel for this Python: pip install python-rtmidi needs a C++ compiler, or take 3.12"]
+            return [
+                "python-rtmidi has no wheel for this Python: take 3.12, or a C++ compiler and pip install python-rtmidi"
+            ]
         return [f"python-rtmidi is not installed: {_MISSING}"]
     if sys.platform == "linux" and not _SEQUENCER.exists():  # asked, ALSA would write to the terminal at every look
-        return [f"this Linux has no MIDI sequencer ({_SEQUENCER}): modprobe snd-seq, or start a JACK server and set "
-                "MIDO_BACKEND=mido.backends.rtmidi/UNIX_JACK"]
+        return [
+            f"this Linux has no MIDI sequencer ({_SEQUENCER}): modprobe snd-seq, or start a JACK server and set "
+            "MIDO_BACKEND=mido.backends.rtmidi/UNIX_JACK"
+        ]
     return []
 
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
@@ -19,7 +20,7 @@ from wplus.live.parameters import parameter, short
 _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/wplus/"
-_POLL: Final = 0.2  # s: how long `close` may wait
+_POLL: Final = 0.2  # s: how long `close` may wait where nothing wakes the thread
 _QUIET: Final = 5.0  # s between two lines of the log
 
 
@@ -60,7 +61,7 @@ class OscIn:
         self.last_problem = ""
         if not self._senders and not _is_loopback(self.address[0]):
             _log.warning(
-                "OSC listens on %s: everybody in that network can steer the show. Name those who may: --osc-from=ADDRESS.",
+                "OSC listens on %s: everybody in that network can steer the show. Name who may: --osc-from=ADDRESS.",
                 self.address[0],
             )
 
@@ -78,6 +79,8 @@ class OscIn:
     def close(self) -> None:
         """Ends."""
         self._closing.set()
+        with suppress(OSError):  # wakes the thread at once, where the system lets us
+            self._socket.sendto(b"", self._socket.getsockname())
         if self._thread.is_alive():
             self._thread.join()
         self._socket.close()
@@ -100,6 +103,8 @@ class OscIn:
                 self._count_malformed(str(exc))
                 self._closing.wait(0.01)
                 continue
+            if self._closing.is_set():
+                return
             try:
                 self.take(packet, str(sender[0]))
             except Exception:  # a fault of ours must not end the show's OSC
@@ -203,8 +208,8 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as exc:
         listening.close()
         raise UnsupportedError(
-            f"OSC cannot listen on {host}:{port}: {exc.strerror or exc}. Another program may hold the port: close it, or "
-            "name another port."
+            f"OSC cannot listen on {host}:{port}: {exc.strerror or exc}. "
+            "If another program holds the port, close it, or name another port."
         ) from exc
     listening.settimeout(_POLL)
     return listening

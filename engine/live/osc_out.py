@@ -19,7 +19,7 @@ _EVENTS: Final = {"loop": "laps", "beat": "beat"}  # and the field that counts t
 
 
 class OscOut:
-    """Sends UDP packets to each target: `/wplus/out/loop` and `/wplus/out/beat` with a count, `/wplus/out/fps` each second.
+    """Tells each target, over UDP: `/wplus/out/loop` and `/wplus/out/beat` with a count, `/wplus/out/fps` each second.
 
     Nothing waits: what a network does not take at once is counted and dropped.
 
@@ -45,7 +45,7 @@ class OscOut:
         self._fps = fps
         self._every = every
         self._targets = [_resolved(host, port) for host, port in targets]  # once: a look-up can take seconds
-        self._sockets = {family: _sending(family) for family, _ in self._targets}
+        self._sockets = {family: _sending(family) for family in {family for family, _ in self._targets}}
         self._unsubscribe: Callable[[], None] | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wplus-osc-out", daemon=True)

@@ -81,9 +81,11 @@ def test_a_flood_of_invented_directions_stops(show: SteeredShow, changes: Change
     show.gate.clear()
     changes.put("fade", 1)
     assert show.entered.wait(5)
+    for number in range(256):
+        changes.put(f"direction/{number}", 1)
     with pytest.raises(ValueError, match="256 parameters are changing at once"):
-        for number in range(1000):
-            changes.put(f"direction/{number}", 1)
+        changes.put("direction/256", 1)
+    changes.put("direction/0", 2)  # what waits already may have a newer value
     show.gate.set()
 
 
@@ -127,7 +129,7 @@ def test_a_glide_is_exponential_and_ends(show: SteeredShow, monkeypatch: pytest.
     for at, value in steps[:-1]:
         assert value == pytest.approx(math.exp(-(at - 0.005) / 0.1), rel=1e-9)
     assert 0.65 < steps[-1][0] < 0.75  # 7 time constants leave a thousandth
-    assert clock.now - looked <= 0.005  # nobody looks at the clock while nothing moves
+    assert clock.now - looked < 0.006  # closing looked once; nobody does while nothing moves
 
 
 def test_the_first_value_of_an_unknown_parameter_does_not_glide(show: SteeredShow, changes: Changes) -> None:
@@ -209,9 +211,7 @@ def test_each_press_turns_a_switch_over(show: SteeredShow, changes: Changes) -> 
 
 
 def test_a_pad_chooses_when_struck_and_not_when_let_go(show: SteeredShow, changes: Changes) -> None:
-    controls = Controls(
-        changes, [Binding(control=_PAD, parameter="seeds", curve="steps", steps=([1, 2], [3, 4]))]
-    )
+    controls = Controls(changes, [Binding(control=_PAD, parameter="seeds", curve="steps", steps=([1, 2], [3, 4]))])
     controls.moved(_PAD, 127)
     show.wait_for("seeds", (3, 4))
     controls.moved(_PAD, 0)

@@ -33,11 +33,11 @@ def controls(show: SteeredShow) -> Iterator[Controls]:
         yield Controls(changes)
 
 
-@pytest.fixture
-def backend() -> Iterator[Any]:
+@pytest.fixture(name="backend")
+def _backend() -> Any:
     fake_midi_driver.plugged[:] = []
     fake_midi_driver.opened[:] = []
-    yield mido.Backend("fake_midi_driver")
+    return mido.Backend("fake_midi_driver")
 
 
 def plug(*names: str) -> None:
@@ -146,6 +146,8 @@ class Failing:
         return ["Keys"]
 
     def open_input(self, name: str, *, callback: Any) -> "Failing":
+        assert name == "Keys"
+        assert callable(callback)
         if self.errors:
             raise self.errors.pop()
         return self
@@ -178,7 +180,7 @@ def test_a_refused_value_and_a_broken_control_stop_nothing(
     listening.look()
     errors: list[Exception] = [ValueError("refused"), RuntimeError("a fault")]
 
-    def moved(control: str, raw: float) -> bool:
+    def moved(*_: object) -> bool:
         if errors:
             raise errors.pop(0)
         return True
@@ -237,7 +239,7 @@ def test_the_clock_follows_a_new_tempo_within_four_beats() -> None:
 
 
 def test_the_clock_sets_bpm_and_starts_and_stops(
-    show: SteeredShow, controls: Controls, backend: Any, monkeypatch: pytest.MonkeyPatch
+    show: SteeredShow, backend: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(n * 60 / (24 * 128) for n in range(100))
     monkeypatch.setattr(midi.time, "perf_counter", lambda: next(times))
@@ -303,20 +305,19 @@ def test_what_is_missing_is_named_and_nothing_stops(
 
 
 def test_a_linux_without_a_sequencer_is_said_without_asking_alsa(
-    controls: Controls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(midi.sys, "platform", "linux")
     monkeypatch.setattr(midi, "_SEQUENCER", tmp_path / "seq")
-    monkeypatch.setattr(midi.importlib, "import_module", lambda name: object())
+    monkeypatch.setattr(midi.importlib, "import_module", lambda _: object())
     monkeypatch.delenv("MIDO_BACKEND", raising=False)
     assert "modprobe snd-seq" in midi.unsupported_reasons()[0]
     (tmp_path / "seq").touch()
     assert midi.unsupported_reasons() == []
 
 
-def test_mido_takes_another_driver_by_its_own_variable(
-    controls: Controls, backend: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("backend")
+def test_mido_takes_another_driver_by_its_own_variable(controls: Controls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIDO_BACKEND", "fake_midi_driver")
     plug("Keys")
     listening = MidiIn(controls)
