@@ -19,10 +19,10 @@ _PATIENCE: Final = 0.1  # seconds between two looks at whether somebody reads, o
 
 
 class PipeSink:
-    """Writes each frame as `H * W * 3` bytes, RGB, row by row; whole frames only, the newest that the reader keeps up with.
+    """Writes each frame as `H * W * 3` bytes, RGB, row by row: whole frames only, the newest that the reader takes.
 
-    Frames carry no time: a reader that needs it takes its own clock (`ffmpeg -use_wallclock_as_timestamps 1 -f rawvideo
-    -pixel_format rgb24 -video_size 256x256 -i PIPE`). Until somebody reads, and after they have gone, frames are dropped.
+    Frames carry no time: a reader that needs it takes its own clock (`ffmpeg -use_wallclock_as_timestamps 1
+    -f rawvideo -pixel_format rgb24 -video_size 256x256 -i PIPE`). While nobody reads, frames are dropped.
 
     Args:
         pipe: A named pipe (`mkfifo`), or the descriptor of an open one.

@@ -15,7 +15,7 @@ from wplus.generator import Generator
 from wplus.inputs import Noise
 from wplus.latents import Latents
 from wplus.live.config import LiveConfig
-from wplus.live.painting import Painter, draw_moments, scaled, smaller_resolutions
+from wplus.live.painting import Painter, draw_now, scaled, smaller_resolutions
 from wplus.live.performance import State
 from wplus.media import encode_image, grid, to_rgb
 from wplus.paths.description import Keyframe, NoiseUse, Walk
@@ -86,7 +86,7 @@ def snapshot(painter: Painter, state: State, config: LiveConfig) -> tuple[bytes,
     with painter.borrowed() as G:
         path = Path(G, look.walk, folder=config.folder, allow_mismatch=config.allow_mismatch)
         moments = path.at(look.position, look.controls)
-        pictures = draw_moments(G, moments)
+        pictures = np.stack(draw_now(G, moments))
         facts = recipe(G, "sample", _facts(moments, look.walk.grid))
         latents = _latents(G, moments)
     columns, rows = look.walk.grid
@@ -96,7 +96,7 @@ def snapshot(painter: Painter, state: State, config: LiveConfig) -> tuple[bytes,
 def _small(G: Generator, still: Walk, width: int, folder: FilePath | None) -> bytes:
     moments = Path(G, still, folder=folder).at(0.0)
     enough = [side for side in smaller_resolutions(G) if side >= width]
-    picture = to_rgb(draw_moments(G, moments, min(enough, default=None))[0])
+    picture = to_rgb(draw_now(G, moments, min(enough, default=None))[0])
     height = max(1, round(width * picture.shape[0] / picture.shape[1]))
     file = io.BytesIO()
     Image.fromarray(scaled(picture, (height, width))).save(file, "JPEG", quality=85)

@@ -72,6 +72,8 @@ def read_take(path: str | Path) -> Take:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError("it is too large")
         return take_of_json(json.loads(path.read_text(encoding="utf-8")))
+    except ArtifactError as exc:  # its walk
+        raise ArtifactError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
     except (ValueError, RecursionError) as exc:  # damaged JSON is one of the former

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wplus.backends.arrays import to_bytes
 from wplus.inputs import Noise, NoiseMode
 from wplus.media import Picture, grid
 
@@ -29,11 +30,21 @@ class Moment:
     options: dict[str, Any] = field(default_factory=dict)  # what `G.images` takes besides with a z
 
 
-def draw_moments(G: "Generator", moments: Iterable[Moment]) -> Iterator[Picture]:
-    """One picture uint8 `[H, W, C]` a moment, in order; moments are taken as pictures are asked for."""
+def draw_moments(
+    G: "Generator", moments: Iterable[Moment], *, batch: int | None = None, resolution: int | None = None
+) -> Iterator[Picture]:
+    """One picture uint8 `[H, W, C]` a moment, in order; moments are taken as pictures are asked for.
+
+    Args:
+        G: Draws.
+        moments: What.
+        batch: Pictures at a time; None: the generator's micro-batch.
+        resolution: Of a StyleGAN2's block to stop at; see `Generator.synthesize`.
+    """
     stream = iter(moments)
-    while chunk := list(islice(stream, G.micro_batch)):
-        yield from _draw(G, chunk)
+    size = batch or G.micro_batch
+    while chunk := list(islice(stream, size)):
+        yield from _draw(G, chunk, size, resolution)
 
 
 def draw_frame(G: "Generator", moments: Sequence[Moment], *, columns: int, rows: int) -> Picture:
@@ -41,28 +52,26 @@ def draw_frame(G: "Generator", moments: Sequence[Moment], *, columns: int, rows:
     return grid(np.stack(list(draw_moments(G, moments))), columns=columns, rows=rows)
 
 
-def draw_frames(
-    G: "Generator", frames: Iterable[Sequence[Moment]], *, columns: int, rows: int
-) -> Iterator[Picture]:
+def draw_frames(G: "Generator", frames: Iterable[Sequence[Moment]], *, columns: int, rows: int) -> Iterator[Picture]:
     """A stream of frames, as `draw_frame` draws them; micro-batches reach from one into the next."""
     pictures = draw_moments(G, chain.from_iterable(frames))
     while cells := list(islice(pictures, columns * rows)):
         yield grid(np.stack(cells), columns=columns, rows=rows)
 
 
-def _draw(G: "Generator", chunk: list[Moment]) -> Picture:
+def _draw(G: "Generator", chunk: list[Moment], size: int, resolution: int | None) -> Picture:
     kinds = {(moment.noise_mode, None if moment.noise is None else frozenset(moment.noise)) for moment in chunk}
     if len(kinds) > 1:  # the noise began to move, or stopped, in mid-batch
-        return np.concatenate([_draw(G, [moment]) for moment in chunk])
-    padded = chunk + chunk[-1:] * (G.micro_batch - len(chunk))
-    images: Picture = G.images(
-        np.stack([moment.latent for moment in padded]),
-        padded[0].noise_mode,
-        _noise(padded),
-        [moment.noise_seed for moment in padded],
-        transform=_transforms(padded),
-        **_options(G, padded),
-    )
+        return np.concatenate([_draw(G, [moment], size, resolution) for moment in chunk])
+    padded = chunk + chunk[-1:] * (size - len(chunk))
+    latents = np.stack([moment.latent for moment in padded])
+    mode, noise, seeds = padded[0].noise_mode, _noise(padded), [moment.noise_seed for moment in padded]
+    options = _options(G, padded) | {"transform": _transforms(padded)}
+    images: Picture
+    if resolution is None:
+        images = G.images(latents, mode, noise, seeds, **options)
+    else:
+        images = to_bytes(G.synthesize(latents, mode, noise, seeds, resolution=resolution, **options))
     return images[: len(chunk)]
 
 

@@ -21,6 +21,7 @@ FORMAT = "wplus walk"
 FORMAT_VERSION = 1
 
 _MOST_BYTES = 2**24
+_BESIDES = ("format", "version", "live")  # the last is for a show alone, whose presets are walk files
 _TRACKS = ("truncation_psi", "translate_x", "translate_y", "rotate")
 
 
@@ -101,7 +102,9 @@ def _check(values: Any) -> None:
             "wrote it. Update wplus: pip install --upgrade wplus."
         )
     if unknown := [name for name in values if name not in _schema()["properties"]]:
-        raise ArtifactError(f"It has the unknown field {_short(unknown[0])}; known: {', '.join(_schema()['properties'])}.")
+        raise ArtifactError(
+            f"It has the unknown field {_short(unknown[0])}; known: {', '.join(_schema()['properties'])}."
+        )
     try:
         _validator()(values)
     except fastjsonschema.JsonSchemaValueException as exc:
@@ -111,7 +114,7 @@ def _check(values: Any) -> None:
 
 
 def _walk(values: Mapping[str, Any]) -> Walk:
-    given: dict[str, Any] = {name: value for name, value in values.items() if name not in ("format", "version")}
+    given: dict[str, Any] = {name: value for name, value in values.items() if name not in _BESIDES}
     given["keyframes"] = tuple(Keyframe(**_plain(Keyframe, keyframe)) for keyframe in values["keyframes"])
     for name in _TRACKS:
         if name in given:
