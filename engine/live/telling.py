@@ -92,4 +92,6 @@ class Teller:
         viewers = self._hub.viewers
         here = {"sent": viewer.sent, "dropped": viewer.dropped}
         position = self._show.state()["position"]
-        return json.dumps({"stats": {**self._show.stats(), "viewers": len(viewers), "here": here, "position": position}})
+        return json.dumps(
+            {"stats": {**self._show.stats(), "viewers": len(viewers), "here": here, "position": position}}
+        )
