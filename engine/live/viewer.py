@@ -38,7 +38,7 @@ class Viewer:
         self.seen: Picture | None = None  # the last picture that was sent
         self.sent = 0
         self.dropped = 0  # pictures that were replaced by newer ones before they could be sent
-        self._newest_change = 0.0
+        self._newest_change = time.perf_counter()  # those before it came do not count
         self._notes: deque[str] = deque(maxlen=_MOST_NOTES)
         self._latest: dict[str, str] = {}
         self._frame: bytes | None = None

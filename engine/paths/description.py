@@ -24,9 +24,7 @@ class Keyframe:
     file: str | None = None  # relative to the walk's own file
     index: int = 0  # row of the file
     class_index: int | None = None  # of a conditional network; None: the walk's
-    layers: tuple[int, ...] | None = (
-        None  # slots of W+ that it sets, the others stay at the first keyframe's; None: all
-    )
+    layers: tuple[int, ...] | None = None  # slots of W+ that it sets, the others stay at the first keyframe's; None: all
 
     def __post_init__(self) -> None:
         if (self.seed is None) == (self.file is None):
@@ -75,9 +73,7 @@ class NoiseUse:
 
     mode: NoiseMode = "const"  # where C is from; random: one for each cell of the grid
     seed: int | None = None  # of random maps; None: the seed of each cell's first keyframe
-    radii: tuple[
-        float, ...
-    ] = ()  # of several circles: the second goes around twice in the time of the first, and so on
+    radii: tuple[float, ...] = ()  # of several circles: the second goes around twice in the time of the first, and so on
     scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # other radii, by layer name or height in px
     turns: int = 1  # rounds of the first circle in the whole walk
 
@@ -107,13 +103,9 @@ class Walk:
     keyframes: tuple[Keyframe, ...] = ()
     generator: str | None = None  # fingerprint of the one that it is for; None: any
     space: Space | None = None  # None: w, or z where the network has no w
-    interp: Interp | None = (
-        None  # None: spline in w, slerp in z (where it keeps the norm that networks were trained on)
-    )
+    interp: Interp | None = None  # None: spline in w, slerp in z (where it keeps the norm that networks were trained on)
     easing: Easing = "none"  # with another, a walk of constant speed rests at each keyframe
-    constant_speed: ConstantSpeed = (
-        "none"  # w: by arc length in W; picture: in small pictures, whose drawing takes time
-    )
+    constant_speed: ConstantSpeed = "none"  # w: by arc length in W; picture: in small pictures, whose drawing takes time
     loop: bool = False  # the last keyframe leads back to the first, without a seam
     seconds_per_keyframe: float = 2.0
     fps: float = 60.0

@@ -58,9 +58,7 @@ class NoiseSource:
         if self._centres is None:
             constants = self._G.noise_constants
             if self._use.mode == "random":
-                centres = noise_maps(
-                    {name: (map_.shape[-2], map_.shape[-1]) for name, map_ in constants.items()}, [self._seed]
-                )
+                centres = noise_maps({name: (map_.shape[-2], map_.shape[-1]) for name, map_ in constants.items()}, [self._seed])
             else:
                 centres = {name: map_[None, None] for name, map_ in constants.items()}
             self._centres = centres | {name: np.asarray(map_, np.float32) for name, map_ in (self._given or {}).items()}

@@ -98,7 +98,9 @@ class Path:
         ]
         self._curves_at(1.0 if self._own_psi is None else self._own_psi)
         labels = [self._points[cell[0]].label for cell in self._cells]
-        self._speeds = speeds_of(G, walk, self._base_latents, cells=self.cells, spans=int(self.length), labels=labels)
+        self._speeds = speeds_of(
+            G, walk, self._base_latents, cells=self.cells, spans=int(self.length), labels=labels
+        )
 
     @property
     def duration(self) -> float:
@@ -237,9 +239,6 @@ class Path:
         walk = self.walk
         if not walk.moves_pictures and controls.translate is None and controls.rotate is None:
             return None
-        translate = controls.translate or (
-            self._track(walk.translate_x, position),
-            self._track(walk.translate_y, position),
-        )
+        translate = controls.translate or (self._track(walk.translate_x, position), self._track(walk.translate_y, position))
         rotate = self._track(walk.rotate, position) if controls.rotate is None else controls.rotate
         return user_transform(translate=translate, rotate=rotate)
