@@ -52,7 +52,6 @@ function fill(place, specs) {
 function paint(bitmap) {
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
     Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
-    canvas.classList.toggle("small", bitmap.height < 200);
   }
   context.drawImage(bitmap, 0, 0);
   $("waiting").hidden = true;

@@ -4,8 +4,8 @@
 export const ROWS = {
   "time-rows": [
     { name: "speed", label: "Speed", slide: [-4, 4], range: [-16, 16], neutral: 1 },
-    { name: "seconds_per_keyframe", label: "Seconds a keyframe", slide: [0.1, 20], range: [0.05, 3600], log: true },
-    { name: "fps", label: "Frames a second", slide: [1, 60], range: [1, 240], step: 1 },
+    { name: "seconds_per_keyframe", label: "Seconds", title: "From keyframe to keyframe, at speed 1", slide: [0.1, 20], range: [0.05, 3600], log: true },
+    { name: "fps", label: "Frames / s", slide: [1, 60], range: [1, 240], step: 1 },
   ],
   "look-rows": [
     { name: "truncation_psi", label: "Truncation ψ", slide: [0, 1.2], range: [-2, 2], optional: true, ofWalk: true },
@@ -80,7 +80,7 @@ function sliderRow(spec, set) {
   reset.hidden = back === undefined;
   reset.onclick = () => set({ [spec.name]: back });
   slider.ondblclick = () => back !== undefined && set({ [spec.name]: back });
-  const label = element("label", { htmlFor: id, textContent: spec.label });
+  const label = element("label", { htmlFor: id, textContent: spec.label, title: spec.title ?? spec.label });
   const row = element("div", { className: "row slider" }, label, number, reset, slider);
   row.show = (state) => {
     const held = state[spec.name];
