@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from wplus.live.encoding import FrameFormat, encode_frame
 from wplus.live.frames import Frame
@@ -101,20 +102,29 @@ class Hub:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_closed or bool(self._waiting()))
-                if self._is_closed or self._newest is None or self._loop is None:
+                if self._is_closed or self._newest is None:
                     return
                 frame, waiting = self._newest, [(viewer, viewer.image_format) for viewer in self._waiting()]
                 for viewer, _ in waiting:
                     viewer.in_flight = frame
                     viewer.seen = frame.picture
                     viewer.sent += 1
-            try:
-                for image_format in {chosen for _, chosen in waiting}:
-                    message = self._message(frame, image_format)
-                    ready = [viewer for viewer, chosen in waiting if chosen == image_format]
-                    self._loop.call_soon_threadsafe(_deliver, ready, message)
-            except RuntimeError:  # the loop was closed: the server has ended
-                return
+            for image_format in {chosen for _, chosen in waiting}:
+                self._send(frame, image_format, [viewer for viewer, chosen in waiting if chosen == image_format])
+
+    def _send(self, frame: Frame, image_format: FrameFormat, viewers: list[Viewer]) -> None:
+        """Hands the frame to viewers; one that cannot be encoded is skipped, and the next one comes."""
+        try:
+            message = self._message(frame, image_format)
+        except Exception as exc:
+            _log.warning("Frame %d could not be encoded: %s: %s", frame.number, type(exc).__name__, exc)
+            with self._changed:
+                for viewer in viewers:
+                    viewer.in_flight = None
+            return
+        with suppress(RuntimeError):  # the loop was closed: the server has ended
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(_deliver, viewers, message)
 
     def _waiting(self) -> list[Viewer]:
         """Who is ready for a picture that it has not seen."""

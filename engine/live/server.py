@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -128,20 +128,20 @@ def _picture_routes(show: Show) -> list[Route]:
     """Thumbnails and snapshots. One is drawn at a time: the show needs the machine more."""
     turn = asyncio.Semaphore(1)
 
-    async def drawn(media_type: str, draw: Callable[..., bytes], *arguments: Any) -> Response:
+    async def drawn(media_type: str, draw: Callable[[], bytes]) -> Response:
         try:
             async with turn:
-                return Response(await asyncio.to_thread(draw, *arguments), media_type=media_type)
+                return Response(await asyncio.to_thread(draw), media_type=media_type)
         except ValueError as exc:
             return PlainTextResponse(f"{exc}\n", 400)
         except WplusError as exc:
             return PlainTextResponse(f"{exc}\n", 503)
 
     async def seed(request: Request) -> Response:
-        return await drawn("image/jpeg", show.thumbnail, request.path_params["seed"], _width(request))
+        return await drawn("image/jpeg", lambda: show.thumbnail(request.path_params["seed"], _width(request)))
 
     async def keyframe(request: Request) -> Response:
-        return await drawn("image/jpeg", show.thumbnail_of, request.path_params["index"], _width(request))
+        return await drawn("image/jpeg", lambda: show.thumbnail_of(request.path_params["index"], _width(request)))
 
     async def png(request: Request) -> Response:  # noqa: ARG001
         return await drawn("image/png", lambda: show.snapshot()[0])
