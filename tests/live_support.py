@@ -47,10 +47,10 @@ def seeds_walk(*seeds: int, **options: Any) -> Walk:
 
 @contextmanager
 def served(
-    open_generator: Callable[[], Generator], walk: Walk, folder: Path, *, token: str | None = None
+    open_generator: Callable[[], Generator], walk: Walk, folder: Path, *, token: str | None = None, port: int = 0
 ) -> Iterator[Served]:
     """A show on that generator, paused, with its server."""
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", port) as listening:
         show = Show(open_generator, walk, LiveConfig(record_dir=folder, retry_seconds=0.1))
         show.change({"playing": False})
         server = make_server(make_app(show, Commands(show, folder), Security(token=token)))

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -194,7 +195,8 @@ def test_a_snapshot_is_a_picture_and_its_latent(show: Served, tmp_path: Path) ->
         png, npz = _done(viewer, "snapshot")["files"]
     for name in (png, npz):
         (tmp_path / name).write_bytes(_get(show.url(f"files/{name}"))[2])
-    assert Image.open(tmp_path / png).size == (16, 16)
+    with Image.open(tmp_path / png) as image:
+        assert image.size == (16, 16)
     assert load_latents(tmp_path / npz).space == "w+"
 
 
@@ -334,12 +336,12 @@ def test_an_address_of_another_machine_is_said() -> None:
 
 
 def test_the_server_ends_while_viewers_look_on(open_tiny: Callable[[], Generator], tmp_path: Path) -> None:
-    with served(open_tiny, seeds_walk(1, 2), tmp_path) as show:
-        viewer = show.connect()
-        next_frame(viewer)
-        port = show.port
-    with pytest.raises(ConnectionClosed):
-        while True:
-            viewer.recv(timeout=20)
+    with ExitStack() as viewers:
+        with served(open_tiny, seeds_walk(1, 2), tmp_path) as show:
+            viewer = viewers.enter_context(show.connect())
+            next_frame(viewer)
+        with pytest.raises(ConnectionClosed):
+            while True:
+                viewer.recv(timeout=20)
     with socket.socket() as again:
-        assert again.connect_ex(("127.0.0.1", port)) != 0
+        assert again.connect_ex(("127.0.0.1", show.port)) != 0
