@@ -93,3 +93,9 @@ def next_word(viewer: ClientConnection, kind: str) -> Any:
             viewer.send(json.dumps({"ack": HEADER.unpack_from(message)[1]}))
         elif kind in (values := json.loads(message)):
             return values[kind] if kind != "event" else values
+
+
+def read_to_the_end(viewer: ClientConnection) -> None:
+    """Reads what comes, for ever: until the connection ends, which is an error."""
+    while True:
+        viewer.recv(timeout=20)

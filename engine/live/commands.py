@@ -20,7 +20,7 @@ _SERVED = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,120}\.(mp4|png|npz|json)", r
 
 
 class Commands:
-    """Does what pages ask for. Each command blocks, so it is called in a thread, and returns the event that tells of it.
+    """Does what pages ask for. Each command blocks, so it is called in a thread; it returns the event that tells of it.
 
     Args:
         show: The show.

@@ -11,7 +11,7 @@ from wplus.errors import WplusError
 from wplus.live.commands import Commands
 from wplus.live.encoding import FORMATS
 from wplus.live.hub import Hub
-from wplus.live.messages import Ack, Do, Set, Violation, read_message
+from wplus.live.messages import Ack, Do, Set, ViolationError, read_message
 from wplus.live.show import Show
 from wplus.live.telling import Teller
 from wplus.live.viewer import Viewer
@@ -37,7 +37,7 @@ async def serve_viewer(websocket: WebSocket, show: Show, hub: Hub, teller: Telle
         await _Conversation(websocket, viewer, show, hub, teller, commands).listen()
     except WebSocketDisconnect:
         pass
-    except Violation as exc:
+    except ViolationError as exc:
         reason = str(exc)
         _log.warning("A viewer was sent away: %s", reason)
     finally:
@@ -70,7 +70,7 @@ class _Conversation:
 
         Raises:
             WebSocketDisconnect: it goes.
-            Violation: it says something that is not in the protocol.
+            ViolationError: it says something that is not in the protocol.
         """
         while True:
             message = await self._websocket.receive()
@@ -84,7 +84,7 @@ class _Conversation:
         start, count = self._second
         self._second = (start, count + 1) if now < start + _SECOND else (now, 1)
         if self._second[1] > _MOST_MESSAGES:
-            raise Violation(f"More than {_MOST_MESSAGES} messages came in a second.")
+            raise ViolationError(f"More than {_MOST_MESSAGES} messages came in a second.")
 
     def _follow(self, message: Ack | Set | Do) -> None:
         if isinstance(message, Ack):

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from wplus.live.encoding import FrameFormat, encode_frame
 from wplus.live.frames import Frame
-from wplus.live.messages import Violation
+from wplus.live.messages import ViolationError
 from wplus.live.viewer import Viewer
 
 _log = logging.getLogger(__name__)
@@ -79,12 +79,12 @@ class Hub:
         """A viewer has painted the frame of that number, and is ready for the next.
 
         Raises:
-            Violation: that frame is not on its way to this viewer.
+            ViolationError: that frame is not on its way to this viewer.
         """
         with self._changed:
             frame = viewer.in_flight
             if frame is None or frame.number % 2**32 != number:
-                raise Violation(f"Frame {number} is not on its way.")
+                raise ViolationError(f"Frame {number} is not on its way.")
             viewer.in_flight = None
             self._changed.notify()
         latency = viewer.latency(frame, time.perf_counter())

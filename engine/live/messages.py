@@ -13,7 +13,7 @@ MOST_BYTES: Final = 16 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}", re.ASCII)
 
 
-class Violation(ValueError):
+class ViolationError(ValueError):
     """A message that no page of ours sends: its connection is closed, and nothing else happens."""
 
 
@@ -46,25 +46,25 @@ def read_message(text: str | bytes | None) -> Message:
     """The message in a text frame.
 
     Raises:
-        Violation: it is not text, too long, not JSON, or says anything that is not in the protocol.
+        ViolationError: it is not text, too long, not JSON, or says anything that is not in the protocol.
     """
     if not isinstance(text, str):
-        raise Violation("Messages are text.")
+        raise ViolationError("Messages are text.")
     if len(text) > MOST_BYTES or len(text.encode("utf-8", "replace")) > MOST_BYTES:
-        raise Violation(f"A message has at most {MOST_BYTES} bytes.")
+        raise ViolationError(f"A message has at most {MOST_BYTES} bytes.")
     try:
         message = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
-        raise Violation("The message is not JSON.") from exc
+        raise ViolationError("The message is not JSON.") from exc
     if not isinstance(message, dict):
-        raise Violation("A message is an object.")
+        raise ViolationError("A message is an object.")
     if message.keys() == {"set"}:
         return _set(message["set"])
     if message.keys() == {"ack"}:
         return _ack(message["ack"])
     if "do" in message:
         return _do(message)
-    raise Violation("A message has one of set, ack and do.")
+    raise ViolationError("A message has one of set, ack and do.")
 
 
 def is_name(text: object) -> bool:
@@ -78,16 +78,16 @@ def _no_constant(name: str) -> NoReturn:
 
 def _set(values: Any) -> Set:
     if not isinstance(values, dict):
-        raise Violation("set takes an object of names and values.")
+        raise ViolationError("set takes an object of names and values.")
     try:
         return Set(values={name: check(name, value) for name, value in values.items()})
     except ValueError as exc:
-        raise Violation(str(exc)) from exc
+        raise ViolationError(str(exc)) from exc
 
 
 def _ack(number: Any) -> Ack:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**32:
-        raise Violation("ack takes a frame's number.")
+        raise ViolationError("ack takes a frame's number.")
     return Ack(number=number)
 
 
@@ -123,8 +123,8 @@ def _do(message: Mapping[str, Any]) -> Do:
     command = message["do"]
     arguments = {name: value for name, value in message.items() if name != "do"}
     if not isinstance(command, str) or command not in _COMMANDS:
-        raise Violation(f"There is nothing like {short(command)} to do.")
+        raise ViolationError(f"There is nothing like {short(command)} to do.")
     for shape in _COMMANDS[command]:
         if arguments.keys() == shape.keys() and all(fits(arguments[name]) for name, fits in shape.items()):
             return Do(command=command, arguments=arguments)
-    raise Violation(f"{command} does not take these arguments.")
+    raise ViolationError(f"{command} does not take these arguments.")

@@ -12,7 +12,7 @@ from PIL import Image
 from wplus.live.encoding import HEADER, MAGIC, FrameFormat, encode_frame
 from wplus.live.frames import Frame
 from wplus.live.hub import Hub
-from wplus.live.messages import Violation
+from wplus.live.messages import ViolationError
 from wplus.live.viewer import Viewer
 
 
@@ -151,14 +151,14 @@ def test_nothing_is_encoded_for_nobody_nor_again_while_the_picture_stays() -> No
 def test_only_the_frame_that_is_on_its_way_can_be_acknowledged() -> None:
     async def play(theatre: _Theatre) -> None:
         viewer, wire = theatre.enter()
-        with pytest.raises(Violation):
+        with pytest.raises(ViolationError):
             theatre.hub.painted(viewer, 1)
         theatre.hub.show(_frame(1))
         await theatre.until(lambda: wire.numbers == [1])
-        with pytest.raises(Violation):
+        with pytest.raises(ViolationError):
             theatre.hub.painted(viewer, 2)
         theatre.hub.painted(viewer, 1)
-        with pytest.raises(Violation):
+        with pytest.raises(ViolationError):
             theatre.hub.painted(viewer, 1)
 
     _run(play)

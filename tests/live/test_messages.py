@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wplus.live.messages import MOST_BYTES, Ack, Do, Set, Violation, is_name, read_message
+from wplus.live.messages import MOST_BYTES, Ack, Do, Set, ViolationError, is_name, read_message
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -63,13 +63,13 @@ def test_the_three_messages_are_read() -> None:
     ids=lambda text: repr(text)[:40],
 )
 def test_anything_else_is_a_violation(text: Any) -> None:
-    with pytest.raises(Violation):
+    with pytest.raises(ViolationError):
         read_message(text)
 
 
 def test_a_message_is_measured_in_bytes() -> None:
     text = json.dumps({"do": "save_preset", "name": "ä" * (MOST_BYTES // 2)}, ensure_ascii=False)
-    with pytest.raises(Violation, match="at most 16384 bytes"):
+    with pytest.raises(ViolationError, match="at most 16384 bytes"):
         read_message(text)
 
 
@@ -78,7 +78,7 @@ def test_a_message_is_measured_in_bytes() -> None:
 def test_no_object_does_worse_than_a_violation(values: dict[str, Any]) -> None:
     try:
         message = read_message(json.dumps(values))
-    except Violation:
+    except ViolationError:
         return
     assert isinstance(message, Set | Ack | Do)
 
@@ -88,7 +88,7 @@ def test_no_object_does_worse_than_a_violation(values: dict[str, Any]) -> None:
 def test_no_text_does_worse_than_a_violation(text: str) -> None:
     try:
         read_message(text)
-    except Violation:
+    except ViolationError:
         return
 
 
