@@ -14,9 +14,10 @@ from wplus.latents import Latents
 from wplus.loading import checked_bundle, display_name
 from wplus.manifest import FORMAT_VERSION, GraphSpec, Port
 from wplus.media_metadata import read_metadata
+from wplus.pyav import CONTAINERS
 from wplus.recipe import command_for
 
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", *CONTAINERS)
 
 
 def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:

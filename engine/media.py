@@ -1,7 +1,6 @@
 """Pictures into files: encoding, grids, and a writer that works in the background."""
 
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from wplus.background import Background
 from wplus.errors import UnsupportedError
 from wplus.files import make_folder, whole_file
 from wplus.media_metadata import Metadata, as_exif, as_png_chunk
+from wplus.threads import usable_cpus
 
 ImageFormat = Literal["png", "jpg", "webp"]
 OutputFormat = Literal["png", "jpg", "webp", "npy", "zip"]
@@ -79,6 +79,11 @@ def grid(pictures: Picture, *, columns: int, rows: int) -> Picture:
     return by_row.reshape(rows * height, columns * width, channels)
 
 
+def encoding_threads() -> int:
+    """How many threads encode pictures beside a network that has the other CPUs."""
+    return max(1, min(4, usable_cpus() // 2))
+
+
 class ImageWriter:
     """Writes pictures into a folder from background threads, so that encoding does not stall whoever draws them.
 
@@ -99,7 +104,7 @@ class ImageWriter:
 
     def __enter__(self) -> Self:
         make_folder(self._outdir)
-        workers = max(1, min(4, (os.cpu_count() or 1) // 2))
+        workers = encoding_threads()
         with ExitStack() as stack:
             if self._format == "zip":
                 temporary = stack.enter_context(whole_file(self._outdir / "images.zip"))

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from wplus.errors import ArtifactError
-from wplus.pyav import import_av
+from wplus.pyav import CONTAINERS, import_av
 
 Metadata = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ DAMAGED = (
 
 
 def as_comment(metadata: Metadata) -> str:
-    """The metadata as one line of ASCII, for the comment of a GIF or MP4."""
+    """The metadata as one line of ASCII, for the comment of a GIF or video."""
     return _PREFIX + json.dumps(dict(metadata))
 
 
@@ -71,18 +71,19 @@ def as_exif(metadata: Metadata | None) -> Image.Exif:
 
 
 def read_metadata(path: str | Path) -> dict[str, Any] | None:
-    """What a picture (png, jpg, webp, gif) or video (mp4) of ours says about how it was made; None if it says nothing.
+    """What a picture (png, jpg, webp, gif) or video (mp4, mov, mkv, webm) of ours says of itself; None if nothing.
 
     Raises:
         ArtifactError: the file is missing or damaged, or is none of these.
-        UnsupportedError: it is an MP4 and PyAV is not installed.
+        UnsupportedError: it is a video and PyAV is not installed.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix != ".mp4" and suffix not in _READERS:
-        raise ArtifactError(f"{path} is no picture or video of ours; {', '.join(_READERS)} and .mp4 can be read.")
+    if suffix not in CONTAINERS and suffix not in _READERS:
+        known = ", ".join([*_READERS, *CONTAINERS])
+        raise ArtifactError(f"{path} is no picture or video of ours; {known} can be read.")
     try:
-        return _parse(_mp4_comment(path) if suffix == ".mp4" else _picture_text(_READERS[suffix], path))
+        return _parse(_video_comment(path) if suffix in CONTAINERS else _picture_text(_READERS[suffix], path))
     except DAMAGED as exc:
         raise ArtifactError(f"{path} cannot be read: {exc}.") from exc
 
@@ -98,11 +99,12 @@ def _picture_text(reader: type[ImageFile.ImageFile], path: Path) -> object:
         return image.getexif().get(_EXIF_DESCRIPTION)
 
 
-def _mp4_comment(path: Path) -> object:
+def _video_comment(path: Path) -> object:
     av = import_av()
     try:
         with av.open(str(path)) as container:
-            return container.metadata.get("comment")
+            # Matroska's tags are read in capitals.
+            return next((text for key, text in container.metadata.items() if key.lower() == "comment"), None)
     except av.FFmpegError as exc:
         raise ValueError(str(exc)) from exc
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wplus import __version__
 from wplus.errors import ArtifactError
+from wplus.pyav import CONTAINERS
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
@@ -20,14 +21,24 @@ _FLAGS = {
     "truncation_cutoff": ("--trunc-cutoff", None),
     "class": ("--class", None),
     "noise_mode": ("--noise-mode", "const"),
+    "walk": ("--walk", None),
+    "take": ("--take", None),
+    "size": ("--size", None),
     "space": ("--space", None),
     "interp": ("--interp", None),
+    "easing": ("--easing", None),
+    "constant_speed": ("--constant-speed", None),
+    "noise_radius": ("--noise-radius", None),
     "w_frames": ("--w-frames", None),
     "frames": ("--frames", None),
     "fps": ("--fps", None),
     "translate": ("--translate", None),
     "rotate": ("--rotate", None),
     "num_keyframes": ("--num-keyframes", None),
+    "codec": ("--codec", None),
+    "crf": ("--crf", None),
+    "bitrate": ("--bitrate", None),
+    "audio": ("--audio", None),
     "grid": ("--grid", None),
     "batch": ("--batch", None),
     "backend": ("--backend", None),
@@ -84,8 +95,11 @@ def ranges(numbers: Sequence[int]) -> str:
 def _flags(facts: Mapping[str, Any]) -> list[str]:
     words = [f"{flag}={_numbers(facts[name])}" for name, flag in _NUMBERS.items() if facts.get(name) is not None]
     words += [f"{_LATENTS[facts['verb']]}={name}" for name in facts.get("latents") or ()]
+    words += [f"--direction={direction}" for direction in facts.get("directions") or ()]
     for name, (flag, default) in _FLAGS.items():
-        if (value := facts.get(name)) not in (None, default):
+        value = facts.get(name)
+        # On top of a walk file, what is as by default may stand in for something else.
+        if value is not None and (value != default or "walk" in facts):
             words.append(f"{flag}={_numbers(value) if isinstance(value, list) else value}")
     return words + [flag for name, flag in _SWITCHES.items() if facts.get(name)]
 
@@ -98,5 +112,5 @@ def _target(facts: Mapping[str, Any], path: Path) -> list[str]:
     """Where the command writes: never over the picture itself."""
     suffix = path.suffix.lower()
     if facts["verb"] == "walk":
-        return [f"--output=again{suffix}" if suffix in (".mp4", ".gif") else "--output=again/"]
+        return [f"--output=again{suffix}" if suffix in (".gif", *CONTAINERS) else "--output=again/"]
     return ["--outdir=again"] if suffix == ".png" else [f"--format={suffix[1:]}", "--outdir=again"]

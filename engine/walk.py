@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path as FilePath
@@ -17,12 +18,14 @@ from wplus.keyframes import Keyframes, Space
 from wplus.latents import Latents
 from wplus.media import Picture
 from wplus.paths.description import Keyframe, NoiseUse, Walk
+from wplus.paths.digest import walk_digest
 from wplus.paths.drawing import draw_frames
 from wplus.paths.path import UNTOUCHED, Path
 from wplus.paths.said import walk_facts
 from wplus.paths.tracks import constant
+from wplus.pipeline import Stage, ahead
 from wplus.transforms import IN_PLACE, Move
-from wplus.video import open_sink
+from wplus.video import VideoOptions, frames_to_write, open_sink
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
@@ -86,32 +89,34 @@ def walk(
     *,
     output: str | FilePath,
     config: WalkConfig | None = None,
+    video: VideoOptions | None = None,
     metadata: bool = True,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
 ) -> FilePath:
-    """Writes the walk to `output` (.mp4, .gif, or a folder of PNGs; see `wplus.video.open_sink`) and returns its path.
+    """Writes the walk to `output` (a video, a GIF, a folder of PNGs; see `wplus.video.open_sink`) and returns its path.
 
     Args:
         keyframes: Seeds, `Latents`, or an array: z `[K, *z_shape]` in a walk through z, `[K, w_dim]` or
             `[K, num_ws, w_dim]` in a walk through w.
+        video: Codec, sound, and whether to go on with numbered PNGs that an interrupted walk left.
         metadata: Say in the file how it was made.
         facts: What it is to say besides, such as which files the keyframes are from.
         progress: Show a bar when standard error is a terminal.
         allow_mismatch: Take `Latents` of another generator.
 
     Raises:
-        ValueError: the keyframes do not fit the grid, the space or the network; or `output` has an unknown suffix.
-        UnsupportedError: the network has no w, or MP4 is asked for and PyAV is not installed.
+        ValueError: the keyframes do not fit the grid, the space or the network; `output` has an unknown suffix, or
+            cannot follow `video`.
+        UnsupportedError: the network has no w, or a video is asked for and PyAV or its encoder is not installed.
         LatentMismatchError: the latents belong to another generator.
-        ArtifactError: the output cannot be written; nothing of it is left behind.
+        ArtifactError: the output cannot be written; nothing of it is left behind, but for frames that can be resumed.
     """
     config = config or WalkConfig()
     path = _path(G, keyframes, config, allow_mismatch)
-    return write_walk_video(
-        path, output=output, frames=config.frames, metadata=metadata, facts=facts, progress=progress
-    )
+    said = walk_facts(path, frames=config.frames) | dict(facts or {}) if metadata else None
+    return write_walk_video(path, output=output, frames=config.frames, video=video, facts=said, progress=progress)
 
 
 def frames(
@@ -131,41 +136,56 @@ def write_walk_video(
     *,
     output: str | FilePath,
     frames: int | None = None,
-    metadata: bool = True,
+    video: VideoOptions | None = None,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> FilePath:
     """Writes a path at its own rate to `output`, and returns its name; see `walk`.
 
+    Latents, pictures and the encoded file are made at once, each in a thread of its own.
+
     Args:
         path: A walk on a generator.
-        output: .mp4, .gif, or a folder of PNGs.
+        output: A video, a GIF, a folder of PNGs, or "-"; see `wplus.video.open_sink`.
+        video: Codec, sound, and whether to go on with numbered PNGs that an interrupted walk left.
         frames: How many in all; None: as many as the walk's seconds have.
-        metadata: Say in the file how it was made.
-        facts: What it is to say besides.
+        facts: What the file is to say about itself; see `wplus.paths.said`.
         progress: Show a bar when standard error is a terminal.
 
     Raises:
-        ValueError: `output` has an unknown suffix.
-        UnsupportedError: MP4 is asked for and PyAV is not installed.
-        ArtifactError: the output cannot be written; nothing of it is left behind.
+        ValueError: `output` has an unknown suffix, or cannot follow `video`.
+        UnsupportedError: a video is asked for and PyAV or its encoder is not installed.
+        ArtifactError: the output cannot be written; nothing of it is left behind, but for frames that can be resumed.
     """
+    video = video or VideoOptions()
     columns, rows = path.walk.grid
     size = (rows * path.G.img_shape[0], columns * path.G.img_shape[1])
-    said = walk_facts(path, frames=frames) | dict(facts or {}) if metadata else None
     positions = frame_positions(path, frames=frames)
-    with open_sink(output, fps=path.walk.fps, size=size, metadata=said) as sink:
-        drawn = path_frames(path, positions)
-        for frame in tqdm(drawn, total=len(positions), unit="frame", disable=None if progress else True):
+    said = None if facts is None else {**facts, **_said_of_file(path, positions, video)}
+    numbers = frames_to_write(output, len(positions), said, video)
+    drawn = path_frames(path, positions[list(numbers)], depth=max(2, 2 * path.G.micro_batch // path.cells))
+    with (
+        open_sink(output, fps=path.walk.fps, size=size, metadata=said, options=video, numbers=numbers) as sink,
+        closing(drawn),
+    ):
+        for frame in tqdm(drawn, total=len(numbers), unit="frame", disable=None if progress else True):
             sink.write(frame)
     return FilePath(output)
 
 
-def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64]) -> Iterator[Picture]:
-    """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`, as they are asked for."""
+def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64], *, depth: int = 0) -> Stage[Picture]:
+    """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`.
+
+    Args:
+        depth: 0: each frame is made when it is asked for. Else latents and frames are made in threads, as many frames
+            ahead at most; close the generator where not all are taken.
+    """
     columns, rows = path.walk.grid
     moments = path.along((float(position), UNTOUCHED) for position in positions)
-    return draw_frames(path.G, moments, columns=columns, rows=rows)
+    with closing(ahead(moments, depth=depth)) as latents:
+        drawn = draw_frames(path.G, latents, columns=columns, rows=rows)
+        with closing(ahead(drawn, depth=depth)) as pictures:
+            yield from pictures
 
 
 def frame_positions(path: Path, *, frames: int | None = None) -> NDArray[np.float64]:
@@ -180,6 +200,12 @@ def frame_times(keyframes: int, config: WalkConfig) -> NDArray[np.float64]:
     spans = keyframes if config.loop else keyframes - 1
     steps = spans * config.w_frames if config.frames is None else config.frames - (not config.loop)
     return _positions(spans, steps, loop=config.loop)
+
+
+def _said_of_file(path: Path, positions: NDArray[np.float64], video: VideoOptions) -> dict[str, Any]:
+    """What a file says of its encoding; and a frame that may be resumed of what it was drawn from."""
+    said = video.encoding | ({} if video.audio is None else {"audio": video.audio.name})
+    return said | ({"digest": walk_digest(path, positions.tolist())} if video.resume else {})
 
 
 def _positions(spans: int, steps: int, *, loop: bool) -> NDArray[np.float64]:

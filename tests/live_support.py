@@ -1,101 +1,85 @@
-"""A show with a real server, for tests: on a free port, in a thread, with bare clients."""
+"""What tests of shows share: a clock that they move, walks, and sinks that remember."""
 
-import json
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
-
-from wplus.generator import Generator
-from wplus.live.commands import Commands
-from wplus.live.config import LiveConfig
-from wplus.live.encoding import HEADER
-from wplus.live.security import Security
-from wplus.live.server import listen, make_app, make_server
-from wplus.live.show import Show
+from wplus.live.frames import Frame
 from wplus.paths.description import Keyframe, Walk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A show that is served."""
+class ManualClock:
+    """A clock that only waiting moves, and `advance`."""
 
-    show: Show
-    port: int
-    folder: Path  # of recordings and presets
-    token: str | None
+    def __init__(self, now: float = 100.0) -> None:
+        self.time = now
+        self.waits: list[float] = []
 
-    def url(self, path: str = "", scheme: str = "http") -> str:
-        """An address of the server."""
-        query = "" if self.token is None else f"{'&' if '?' in path else '?'}token={self.token}"
-        return f"{scheme}://127.0.0.1:{self.port}/{path}{query}"
+    def now(self) -> float:
+        return self.time
 
-    def connect(self, path: str = "ws", **options: Any) -> ClientConnection:
-        """A bare viewer."""
-        return connect(self.url(path, "ws"), open_timeout=20, **options)
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.time += seconds
+        return event.is_set()
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class Remembering:
+    """A sink that keeps all frames, and lets tests wait for them."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.closed = False
+        self._came = threading.Condition(threading.RLock())
+
+    def show(self, frame: Frame) -> None:
+        with self._came:
+            self.frames.append(frame)
+            self._came.notify_all()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait_for(self, count: int, timeout: float = 20.0) -> list[Frame]:
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.frames) >= count, timeout), f"{len(self.frames)} frames came"
+            return list(self.frames)
+
+    def wait_until(self, wanted: Callable[[Frame], bool], timeout: float = 20.0) -> Frame:
+        with self._came:
+            assert self._came.wait_for(lambda: wanted(self.frames[-1]), timeout)
+            return self.frames[-1]
+
+
+class Events:
+    """A subscriber that lets tests wait for an event."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._came = threading.Condition()
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        with self._came:
+            self.messages.append(message)
+            self._came.notify_all()
+
+    def wait_for(self, event: str, timeout: float = 20.0) -> dict[str, Any]:
+        with self._came:
+            assert self._came.wait_for(lambda: self._of(event), timeout), [m.get("event") for m in self.messages]
+            return self._of(event)[0]
+
+    def wait_for_state(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20.0) -> None:
+        with self._came:
+            assert self._came.wait_for(
+                lambda: any("state" in message and wanted(message["state"]) for message in self.messages), timeout
+            )
+
+    def _of(self, event: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message.get("event") == event]
 
 
 def seeds_walk(*seeds: int, **options: Any) -> Walk:
-    """A looping walk through seeds at 30 frames a second."""
-    return Walk(keyframes=tuple(Keyframe(seed=seed) for seed in seeds), **{"loop": True, "fps": 30.0, **options})
-
-
-@contextmanager
-def served(
-    open_generator: Callable[[], Generator], walk: Walk, folder: Path, *, token: str | None = None, port: int = 0
-) -> Iterator[Served]:
-    """A show on that generator, paused, with its server."""
-    with listen("127.0.0.1", port) as listening:
-        show = Show(open_generator, walk, LiveConfig(record_dir=folder, retry_seconds=0.1))
-        show.change({"playing": False})
-        server = make_server(make_app(show, Commands(show, folder), Security(token=token)))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        with show:
-            assert show.wait(30)
-            thread.start()
-            wait_until(lambda: server.started)
-            try:
-                yield Served(show=show, port=listening.getsockname()[1], folder=folder, token=token)
-            finally:
-                server.should_exit = True
-                thread.join(20)
-                assert not thread.is_alive()
-
-
-def wait_until(holds: Callable[[], bool], timeout: float = 20.0) -> None:
-    """Waits until something holds."""
-    end = time.perf_counter() + timeout
-    while not holds():
-        assert time.perf_counter() < end, "it never came to hold"
-        time.sleep(0.01)
-
-
-def next_frame(viewer: ClientConnection, *, acknowledge: bool = True) -> tuple[tuple[Any, ...], bytes]:
-    """The header and the picture's bytes of the next frame; what is said in between is left out."""
-    while isinstance(message := viewer.recv(timeout=20), str):
-        pass
-    header = HEADER.unpack_from(message)
-    if acknowledge:
-        viewer.send(json.dumps({"ack": header[1]}))
-    return header, message[HEADER.size :]
-
-
-def next_word(viewer: ClientConnection, kind: str) -> Any:
-    """The next text message of a kind, such as "state"; frames are acknowledged and left out."""
-    while True:
-        message = viewer.recv(timeout=20)
-        if not isinstance(message, str):
-            viewer.send(json.dumps({"ack": HEADER.unpack_from(message)[1]}))
-        elif kind in (values := json.loads(message)):
-            return values[kind] if kind != "event" else values
-
-
-def read_to_the_end(viewer: ClientConnection) -> None:
-    """Reads what comes, for ever: until the connection ends, which is an error."""
-    while True:
-        viewer.recv(timeout=20)
+    return Walk(keyframes=tuple(Keyframe(seed=seed) for seed in seeds), **options)

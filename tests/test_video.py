@@ -14,20 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import GifImagePlugin, Image
+from video_support import decoded, frame, psnr
 
-from wplus import video
+from wplus import video_png
 from wplus.errors import ArtifactError, UnsupportedError
-from wplus.media import Picture, to_rgb
+from wplus.media import to_rgb
 from wplus.media_metadata import read_metadata
 from wplus.video import open_sink
 
 OUTPUTS = ["walk.mp4", "walk.gif", "frames/"]
-
-
-def frame(index: int, height: int = 32, width: int = 48, channels: int = 3) -> Picture:
-    """A smooth pattern that moves."""
-    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
-    return (127.5 + 100 * np.sin((x + y + 3 * index) / 12 + c)).astype(np.uint8)
 
 
 def write(
@@ -39,16 +34,6 @@ def write(
             sink.write(frame(i, **of))
         if error is not None:
             raise error
-
-
-def decoded(path: Path) -> list[Picture]:
-    av = pytest.importorskip("av")
-    with av.open(str(path)) as container:
-        return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
-
-
-def psnr(a: Picture, b: Picture) -> float:
-    return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b.astype(float)) ** 2), 1e-9)))
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 48), (33, 47), (1, 1)])
@@ -195,7 +180,7 @@ def test_a_full_disk_is_our_error_and_leaves_nothing(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(GifImagePlugin, "getdata", full)
-    monkeypatch.setattr(video, "encode_image", full)
+    monkeypatch.setattr(video_png, "encode_image", full)
     for name in ("walk.gif", "frames/"):
         with pytest.raises(ArtifactError, match="No space left on device"):
             write(f"{tmp_path}/{name}")

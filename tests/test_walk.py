@@ -1,5 +1,7 @@
 """Facts about walks through latent space, drawn by a generator that is small enough to check by hand."""
 
+import threading
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +18,7 @@ from wplus.keyframes import Keyframes
 from wplus.latents import Latents, seeds_to_z
 from wplus.media import Picture
 from wplus.media_metadata import read_metadata
+from wplus.video import VideoOptions
 from wplus.walk import WalkConfig, frame_times, frames, walk
 
 MIX = np.random.RandomState(7).randn(4, 6).astype(np.float32)
@@ -29,6 +32,7 @@ class Tiny:
     z_dim, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, 6, 3, (2, 5), 5, 4
     z_shape: tuple[int, ...] = (4,)
     has_w = has_truncation = True
+    noise_constants: dict[str, NDArray[np.float32]] = {}  # noqa: RUF012
     backend, device, precision, threads, tuning = "torch", "cpu", "exact", 1, None
 
     def __init__(self, c_dim: int = 0) -> None:
@@ -324,3 +328,63 @@ def test_a_walk_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="stop"):
         walk(as_generator(G), [0, 1], output=tmp_path / "walk.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_walk_draws_only_what_is_missing(tmp_path: Path) -> None:
+    config = WalkConfig(w_frames=10)
+    resume = VideoOptions(resume=True)
+    walk(as_generator(Tiny()), [0, 1, 2], output=tmp_path, config=config, video=resume)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for number in (3, 4, 20):
+        (tmp_path / f"frame{number:04d}.png").unlink()
+    G = Tiny()
+    walk(as_generator(G), [0, 1, 2], output=tmp_path, config=config, video=resume)
+    assert len(G.drawn) == G.micro_batch  # three, and one that pads
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    walk(as_generator(G), [0, 1, 2], output=tmp_path, config=config, video=resume)
+    assert len(G.drawn) == G.micro_batch
+
+
+@pytest.mark.parametrize("is_latent", [False, True])
+def test_a_resumed_walk_keeps_no_frame_of_another(tmp_path: Path, is_latent: bool) -> None:
+    w = ws_of(Tiny(), [1, 2])
+    first: Keyframes = w + 1 if is_latent else [1, 2]
+    second: Keyframes = w if is_latent else [1, 2]
+    config = WalkConfig(w_frames=3)
+    other = config if is_latent else WalkConfig(w_frames=3, truncation_psi=0.5)
+    for keyframes, settings in ((first, other), (second, config)):
+        walk(as_generator(Tiny()), keyframes, output=tmp_path, config=settings, video=VideoOptions(resume=True))
+    for i, picture in enumerate(frames(as_generator(Tiny()), second, config)):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"frame{i:04d}.png")), picture)
+
+
+def test_a_walk_works_in_threads_that_end_with_it(tmp_path: Path) -> None:
+    names: set[str] = set()
+
+    class Watched(Tiny):
+        def images(self, *arguments: Any, **options: Any) -> Picture:
+            names.add(threading.current_thread().name)
+            return super().images(*arguments, **options)
+
+    walk(as_generator(Watched()), [0, 1], output=tmp_path / "walk.gif", config=WalkConfig(w_frames=5))
+    assert names == {"wplus-stage"}
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("wplus")]
+
+
+@pytest.mark.parametrize("name", ["walk.gif", "walk.mp4", "frames/"])
+def test_memory_is_flat_over_thousands_of_frames(tmp_path: Path, name: str) -> None:
+    class Forgetful(Tiny):
+        def images(self, *arguments: Any, **options: Any) -> Picture:
+            self.drawn, self.noises, self.labels = [], [], []
+            return super().images(*arguments, **options)
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        walk(as_generator(Forgetful()), [0, 1], output=f"{tmp_path}/{name}", config=WalkConfig(frames=count, fps=50))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(20)  # what is imported and kept
+    few = peak(100)
+    assert peak(2000) < few + 200_000

@@ -88,6 +88,21 @@ class FiniteNumber(click.ParamType[float]):
         return number
 
 
+class BitRate(click.ParamType[int]):
+    """`8M`, `800k` or `8000000`: bits a second."""
+
+    name = "bits"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([kKmM]?)", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no bit rate; write bits a second like 8M or 800k.", param, ctx)
+        return round(float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()])
+
+
 class Point(click.ParamType[tuple[float, float]]):
     """`0.3,1`: two finite numbers."""
 
@@ -102,6 +117,35 @@ class Point(click.ParamType[tuple[float, float]]):
             self.fail(f"{value!r} is no point; write two numbers like 0.3,1.", param, ctx)
         x, y = (FiniteNumber().convert(part, param, ctx) for part in parts)
         return x, y
+
+
+class NumberList(click.ParamType[tuple[float, ...]]):
+    """`0.5,0.2`: finite numbers."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers, at least one."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(FiniteNumber().convert(part, param, ctx) for part in str(value).split(","))
+
+
+class FileAmounts(click.ParamType[tuple[Path, tuple[float, ...]]]):
+    """`smile.npy=1.5` or `smile.npy=0,2,0`: a file, and how much of it."""
+
+    name = "FILE=AMOUNT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Path, tuple[float, ...]]:
+        """The file and its amounts."""
+        if isinstance(value, tuple):
+            return value
+        file, equals, amounts = str(value).rpartition("=")
+        if not equals or not file:
+            self.fail(f"{value!r} has no amount; write file and amount like smile.npy=1.5.", param, ctx)
+        return UserPath().convert(file, param, ctx), NumberList().convert(amounts, param, ctx)
 
 
 class UserPath(click.ParamType[Path]):
@@ -152,14 +196,21 @@ def network_options(function: _F) -> _F:
     return function
 
 
-def drawing_options(function: _F) -> _F:
-    """Truncation, class, noise and place."""
+def drawing_options(
+    *, class_type: click.ParamType[Any] | None = None, class_help: str = "Class of a conditional network."
+) -> Callable[[_F], _F]:
+    """Truncation, class, noise and place.
+
+    Args:
+        class_type: What --class takes; None: one number.
+        class_help: What the help says of it.
+    """
     options = [
         click.option(
             "--trunc", "truncation_psi", type=FiniteNumber(), default=1.0, show_default=True, help="Truncation psi."
         ),
         click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(min=0), help="Layers to truncate."),
-        click.option("--class", "class_index", type=click.IntRange(min=0), help="Class of a conditional network."),
+        click.option("--class", "class_index", type=class_type or click.IntRange(min=0), help=class_help),
         click.option(
             "--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True
         ),
@@ -167,9 +218,13 @@ def drawing_options(function: _F) -> _F:
         click.option("--rotate", type=FiniteNumber(), help="StyleGAN3: turns the picture, in degrees."),
         click.option("--no-metadata", is_flag=True, help="Do not say in the files how they were made."),
     ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+    def decorate(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def latent_options(function: _F) -> _F:

@@ -22,7 +22,7 @@ from wplus.cli.options import (
 @click.option("--rows", type=Numbers(), help="Style mixing: seeds of the rows.")
 @click.option("--cols", "columns", type=Numbers(), help="Style mixing: seeds of the columns.")
 @click.option("--styles", type=Numbers(), help="Style mixing: layers of the columns.  [default: 0-6]")
-@drawing_options
+@drawing_options()
 @latent_options
 @click.option("--outdir", type=UserPath(), required=True, help="Folder to write to.")
 @click.option("--grid", type=GridShape(), help="Also write grid.png, columns x rows.")

@@ -1,5 +1,6 @@
 """Recording a show as MP4 that plays up to its last second whatever happens to the disk, the program or the power."""
 
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from wplus.live.painting import scaled
 from wplus.live.sinks import LatestFrame
 from wplus.media import Picture, to_rgb
 from wplus.pyav import import_av
+from wplus.video_audio import add_sound
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ class FileSink:
             with ExitStack() as stack:
                 self._record(first, stack)
         except Exception as exc:  # the show goes on, whatever happened
-            self.error = f"Recording to {self.path} failed: {exc}. It plays up to that point."
+            self.error = f"Recording to {self.path} failed: {_reason(exc)}. It plays up to that point."
             _log.error("%s", self.error)
             self._latest.close()
             if self._failed is not None:
@@ -119,6 +121,16 @@ class FileSink:
     def _open(self) -> Any:
         """The file to write to; what is written is on its way to the disk."""
         return self.path.open("xb", buffering=0)
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, such as that the disk is full: PyAV passes it on as the cause of an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in errno.errorcode:
+            return cause.strerror or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 class _Encoder:
@@ -149,8 +161,6 @@ class _Encoder:
         self._count = 0
         self._advance: Callable[[Fraction], None] | None = None
         if audio is not None:
-            from wplus.video_audio import add_sound
-
             self._advance = stack.enter_context(add_sound(self._container, audio, ".mp4"))
         stack.callback(self._end)
 

@@ -22,6 +22,7 @@ copies again. `read_frame` does so in Python.
 
 import struct
 import threading
+import time
 from multiprocessing.shared_memory import SharedMemory
 from typing import Final
 
@@ -36,7 +37,8 @@ HEADER: Final = 64
 _VERSION: Final = 1
 _SEQUENCE: Final = struct.Struct("<Q")
 _FACTS: Final = struct.Struct("<IIIIQdd")
-_TRIES: Final = 1000
+_PATIENCE: Final = 0.5  # seconds; a frame is written in some milliseconds
+_PAUSE: Final = 0.0005
 
 
 class SharedMemorySink:
@@ -61,7 +63,7 @@ class SharedMemorySink:
         self._sequence = 0
         self._latest = LatestFrame()
         self.too_large = 0
-        block = self._memory.buf
+        block = _block(self._memory)
         block[:HEADER] = bytes(HEADER)
         block[4:8] = struct.pack("<I", _VERSION)
         block[:4] = b"WPLS"
@@ -79,9 +81,11 @@ class SharedMemorySink:
 
     def close(self) -> None:
         """Says that the show has ended, and removes the block; readers that have it open keep it."""
+        if self._memory.buf is None:  # closed before
+            return
         self._latest.close()
         self._thread.join()
-        struct.pack_into("<I", self._memory.buf, 28, 1)
+        struct.pack_into("<I", _block(self._memory), 28, 1)
         self._memory.close()
         self._memory.unlink()
 
@@ -93,7 +97,7 @@ class SharedMemorySink:
                 self._write(frame)
 
     def _write(self, frame: Frame) -> None:
-        block = self._memory.buf
+        block = _block(self._memory)
         height, width, channels = frame.picture.shape
         self._step()
         _FACTS.pack_into(block, 16, width, height, channels, 0, frame.number, frame.time, frame.drawn_at)
@@ -104,7 +108,7 @@ class SharedMemorySink:
 
     def _step(self) -> None:
         self._sequence += 1
-        _SEQUENCE.pack_into(self._memory.buf, 8, self._sequence)
+        _SEQUENCE.pack_into(_block(self._memory), 8, self._sequence)
 
 
 def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
@@ -113,10 +117,11 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
     Raises:
         ArtifactError: the block is none of ours, or its writer has died in the middle of a frame.
     """
-    block = memory.buf
+    block = _block(memory)
     if bytes(block[:8]) != b"WPLS" + struct.pack("<I", _VERSION):
         raise ArtifactError(f"The shared memory {memory.name} holds no frames of this version of wplus.")
-    for _ in range(_TRIES):
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
         before = _SEQUENCE.unpack_from(block, 8)[0]
         width, height, channels, _, number, _, _ = _FACTS.unpack_from(block, 16)
         size = height * width * channels
@@ -126,6 +131,12 @@ def read_frame(memory: SharedMemory) -> tuple[int, Picture] | None:
             picture = np.frombuffer(bytes(block[HEADER : HEADER + size]), np.uint8).reshape(height, width, channels)
             if _SEQUENCE.unpack_from(block, 8)[0] == before:
                 return number, picture
+        time.sleep(_PAUSE)
     raise ArtifactError(
         f"The shared memory {memory.name} is being written all the time; its writer seems to have died."
     )
+
+
+def _block(memory: SharedMemory) -> "memoryview[int]":
+    assert memory.buf is not None  # it is open
+    return memory.buf

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path as FilePath
 
 import numpy as np
 from PIL import Image
@@ -26,13 +25,11 @@ class Painter:
 
     Args:
         G: The generator; `close` closes it.
-        folder: That the walk's files are relative to.
         allow_mismatch: Draw latents of another generator.
     """
 
-    def __init__(self, G: Generator, *, folder: FilePath | None = None, allow_mismatch: bool = False) -> None:
+    def __init__(self, G: Generator, *, allow_mismatch: bool = False) -> None:
         self.G = G
-        self._folder = folder
         self.measure: Measure = _ignore  # told how long each stage took, in seconds
         self._allow_mismatch = allow_mismatch
         self._path: Path | None = None
@@ -41,7 +38,7 @@ class Painter:
     def path(self, walk: Walk) -> Path:
         """The walk on this generator; made anew only when it has changed."""
         if self._path is None or (self._path.walk is not walk and self._path.walk != walk):
-            self._path = Path(self.G, walk, folder=self._folder, allow_mismatch=self._allow_mismatch)
+            self._path = Path(self.G, walk, allow_mismatch=self._allow_mismatch)
         return self._path
 
     def paint(self, look: Look, resolution: int | None = None) -> Picture:

@@ -85,7 +85,7 @@ class PipeSink:
 
     def _copy(self, descriptor: int) -> None:
         while (frame := self._latest.take()) is not None:
-            data = memoryview(np.ascontiguousarray(to_rgb(frame.picture))).cast("B")
+            data = np.ascontiguousarray(to_rgb(frame.picture)).data.cast("B")
             while data and not self._latest.is_closed:
                 if select.select([], [descriptor], [], _PATIENCE)[1]:
                     data = data[os.write(descriptor, data) :]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,19 @@ def read_preset(preset: Mapping[str, Any]) -> tuple[Walk, dict[str, Any], dict[s
     if not isinstance(parameters, dict) or not isinstance(controls, dict | None):
         raise ValueError("live has parameters or controls that are no objects.")
     return walk, {name: check(name, value) for name, value in parameters.items()}, controls
+
+
+def with_whole_names(walk: Walk, folder: Path | None) -> Walk:
+    """The walk with the names of its files from the root on, whatever folder they were relative to; None: this one."""
+    start = (folder or Path()).absolute()
+    return replace(
+        walk,
+        keyframes=tuple(
+            keyframe if keyframe.file is None else replace(keyframe, file=str(start / keyframe.file))
+            for keyframe in walk.keyframes
+        ),
+        directions={name: replace(use, file=str(start / use.file)) for name, use in walk.directions.items()},
+    )
 
 
 def read_preset_file(path: str | Path) -> dict[str, Any]:

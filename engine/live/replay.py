@@ -1,7 +1,8 @@
 """A take drawn again: the same states at the same times, to a file of any rate and size."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby, islice
@@ -17,8 +18,9 @@ from wplus.live.take import Take
 from wplus.media import Picture
 from wplus.paths.drawing import draw_frames
 from wplus.paths.path import Path
+from wplus.pipeline import ahead
 from wplus.recipe import recipe
-from wplus.video import open_sink
+from wplus.video import VideoOptions, open_sink
 
 
 def render_take(
@@ -28,9 +30,9 @@ def render_take(
     *,
     fps: Fraction | float | None = None,
     size: tuple[int, int] | None = None,
-    audio: FilePath | None = None,
+    video: VideoOptions | None = None,
     folder: FilePath | None = None,
-    metadata: bool = True,
+    facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
 ) -> FilePath:
@@ -42,9 +44,9 @@ def render_take(
         output: As for `wplus.walk.walk`.
         fps: Frames a second; None: those of the show.
         size: Height and width of the pictures; None: as they are drawn.
-        audio: The sound; None: the take's own, if it has one.
+        video: Codec and sound; without a sound it is the take's own, if it has one.
         folder: To which the files that the take names are relative.
-        metadata: Say in the file how it was made.
+        facts: What the file is to say of how it was made; None: nothing.
         progress: Show a bar when standard error is a terminal.
         allow_mismatch: Draw the take of another generator.
 
@@ -56,17 +58,17 @@ def render_take(
     rate = Fraction(take.fps if fps is None else fps).limit_denominator(1001)
     columns, rows = take.walk.grid
     wanted = size or (rows * G.img_shape[0], columns * G.img_shape[1])
-    own = None if take.audio is None else (folder or FilePath()) / take.audio
-    sound = audio or own
-    facts = recipe(G, "walk", {"fps": float(rate), "take": True}) if metadata else None
-    options: dict[str, Any] = {}
-    if sound is not None:
-        from wplus.video_config import VideoOptions
-
-        options["options"] = VideoOptions(audio=sound)
+    video = video or VideoOptions()
+    if video.audio is None and take.audio is not None:
+        video = replace(video, audio=(folder or FilePath()) / take.audio)
+    said = None if facts is None else recipe(G, "walk", {"fps": float(rate), **facts})
     frames = take_frames(G, take, fps=rate, folder=folder, allow_mismatch=allow_mismatch)
-    with open_sink(output, fps=rate, size=wanted, metadata=facts, **options) as sink:
-        for frame in tqdm(frames, total=_count(take, rate), unit="frame", disable=None if progress else True):
+    count = _count(take, rate)
+    with (
+        open_sink(output, fps=rate, size=wanted, metadata=said, options=video) as sink,
+        closing(ahead(frames, depth=2 * G.micro_batch)) as drawn,
+    ):
+        for frame in tqdm(drawn, total=count, unit="frame", disable=None if progress else True):
             sink.write(scaled(frame, wanted))
     return FilePath(output)
 

@@ -18,7 +18,7 @@ from wplus.live.housekeeping import Housekeeping
 from wplus.live.journal import Journal
 from wplus.live.painting import Painter
 from wplus.live.performance import Look, Performance, walk_length
-from wplus.live.preset import preset_of, read_preset, read_preset_file
+from wplus.live.preset import preset_of, read_preset, read_preset_file, with_whole_names
 from wplus.live.renderer import Renderer
 from wplus.live.sinks import Sink
 from wplus.live.stats import Stats
@@ -53,9 +53,11 @@ class Show:
         clock: Clock | None = None,
     ) -> None:
         self._config = config or LiveConfig()
+        saved = _saved(self._config)  # first: nothing is open yet
         self._clock = clock or WallClock()
         self._stats = Stats()
         self._audience = Audience()
+        walk = with_whole_names(walk, self._config.folder)  # for takes and presets, which go anywhere
         self._timeline = Timeline(Performance(walk, length=walk_length), self._clock, fps=walk.fps)
         self._journal = Journal(walk)
         self._renderer = Renderer(self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget)
@@ -77,8 +79,8 @@ class Show:
         self._lock = threading.Lock()  # of the recording
         self.controls: dict[str, Any] = {}  # what OSC and MIDI are mapped to, as JSON: kept in presets and the autosave
         self._housekeeping = Housekeeping(self._config, self._autosaved, self._told, self._keep_journal)
-        if self._config.restore and self._config.autosave is not None and self._config.autosave.exists():
-            self.load_preset(read_preset_file(self._config.autosave))
+        if saved is not None:
+            self.load_preset(saved)
 
     # Life
 
@@ -141,7 +143,7 @@ class Show:
             ValueError, ArtifactError: it is none; nothing is changed then.
         """
         walk, changes, controls = read_preset(preset)
-        self._timeline.change(changes, walk)
+        self._timeline.change(changes, with_whole_names(walk, self._config.folder))
         if controls is not None:
             self.controls = controls
         self._housekeeping.changed()
@@ -206,7 +208,7 @@ class Show:
     def thumbnail_of(self, index: int, width: int) -> bytes:
         """A small picture of a keyframe by its place in the walk, as JPEG."""
         state = self._timeline.state()
-        return self._thumbnails.of_keyframe(self._ready(), state.look.walk, index, width, self._config.folder)
+        return self._thumbnails.of_keyframe(self._ready(), state.look.walk, index, width)
 
     def snapshot(self) -> tuple[bytes, Latents]:
         """What is shown now: a PNG that says how it was made, and the latents, one a cell of the grid."""
@@ -284,3 +286,12 @@ class Show:
     def _recording_failed(self, error: str) -> None:
         self._audience.tell({"event": "recording failed", "error": error})
         self._housekeeping.changed()
+
+
+def _saved(config: LiveConfig) -> dict[str, Any] | None:
+    """What the autosave says, where the show is to begin with it and there is one."""
+    if not config.restore or config.autosave is None or not config.autosave.exists():
+        return None
+    saved = read_preset_file(config.autosave)
+    read_preset(saved)
+    return saved

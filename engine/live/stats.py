@@ -85,7 +85,7 @@ class Stats:
                 "reaches": None if not drawing else 1 / drawing,
                 "stages": {name: _percentiles(self._seconds[name]) for name in STAGES},
                 "latency": _percentiles(self._seconds[_LATENCY]),
-                "allocations": float(np.mean(self._blocks)) if self._blocks else None,
+                "allocations": float(np.median(self._blocks)) if self._blocks else None,
             }
 
 

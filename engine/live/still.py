@@ -5,7 +5,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 import numpy as np
@@ -42,9 +41,9 @@ class Thumbnails:
         """
         classes = [frame.class_index for frame in walk.keyframes]
         keyframe = Keyframe(seed=seed, class_index=classes[0] if classes else None)
-        return self._of(painter, walk, keyframe, width, None)
+        return self._of(painter, walk, keyframe, width)
 
-    def of_keyframe(self, painter: Painter, walk: Walk, index: int, width: int, folder: FilePath | None) -> bytes:
+    def of_keyframe(self, painter: Painter, walk: Walk, index: int, width: int) -> bytes:
         """The picture of a keyframe, by its place in the walk.
 
         Raises:
@@ -52,9 +51,9 @@ class Thumbnails:
         """
         if not 0 <= index < len(walk.keyframes):
             raise ValueError(f"The keyframe {index} is asked for; the walk has 0 to {len(walk.keyframes) - 1}.")
-        return self._of(painter, walk, walk.keyframes[index], width, folder)
+        return self._of(painter, walk, walk.keyframes[index], width)
 
-    def _of(self, painter: Painter, walk: Walk, keyframe: Keyframe, width: int, folder: FilePath | None) -> bytes:
+    def _of(self, painter: Painter, walk: Walk, keyframe: Keyframe, width: int) -> bytes:
         if not _SIDES[0] <= width <= _SIDES[1]:
             raise ValueError(f"The width is {width}; {_SIDES[0]} to {_SIDES[1]} pixels are drawn.")
         still = Walk(
@@ -72,7 +71,7 @@ class Thumbnails:
                 if key in self._known:
                     self._known.move_to_end(key)
                     return self._known[key]
-            drawn = _small(G, still, width, folder)
+            drawn = _small(G, still, width)
         with self._lock:
             self._known[key] = drawn
             while len(self._known) > _MOST:
@@ -84,7 +83,7 @@ def snapshot(painter: Painter, state: State, config: LiveConfig) -> tuple[bytes,
     """What is shown as PNG with its recipe, before any fade, and its latents, one a cell of the grid."""
     look = state.look
     with painter.borrowed() as G:
-        path = Path(G, look.walk, folder=config.folder, allow_mismatch=config.allow_mismatch)
+        path = Path(G, look.walk, allow_mismatch=config.allow_mismatch)
         moments = path.at(look.position, look.controls)
         pictures = np.stack(draw_now(G, moments))
         facts = recipe(G, "sample", _facts(moments, look.walk.grid))
@@ -93,8 +92,8 @@ def snapshot(painter: Painter, state: State, config: LiveConfig) -> tuple[bytes,
     return encode_image(grid(pictures, columns=columns, rows=rows), "png", facts), latents
 
 
-def _small(G: Generator, still: Walk, width: int, folder: FilePath | None) -> bytes:
-    moments = Path(G, still, folder=folder).at(0.0)
+def _small(G: Generator, still: Walk, width: int) -> bytes:
+    moments = Path(G, still).at(0.0)
     enough = [side for side in smaller_resolutions(G) if side >= width]
     picture = to_rgb(draw_now(G, moments, min(enough, default=None))[0])
     height = max(1, round(width * picture.shape[0] / picture.shape[1]))

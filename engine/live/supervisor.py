@@ -32,7 +32,7 @@ class Supervisor:
     Args:
         renderer: Draws.
         look: What is shown now.
-        begin: Called when the first generator is open.
+        begin: Called when the first frame is up.
         open_generator: Opens what draws first.
         open_faster: Opens what takes its place, if it is faster here.
         open_lower: Opens the same in a lower precision, for the budget.
@@ -95,9 +95,9 @@ class Supervisor:
         try:
             self._painter = self._opened(self._open_generator)
             self._renderer.use(self._painter)
-            self._begin()
             while not self._stop.is_set():
                 if self._renderer.step(self._stop) and not self._is_drawing:
+                    self._begin()
                     self._announce()
                 self._swap()
         except Exception as exc:
@@ -112,8 +112,7 @@ class Supervisor:
         return True
 
     def _opened(self, open_generator: Open) -> Painter:
-        config = self._config
-        return Painter(open_generator(), folder=config.folder, allow_mismatch=config.allow_mismatch)
+        return Painter(open_generator(), allow_mismatch=self._config.allow_mismatch)
 
     def _announce(self) -> None:
         """The first frame is up: says so, and lets what is to come be prepared."""

@@ -4,11 +4,13 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from wplus.live.clock import Clock, FrameTimes, Tick
 from wplus.live.performance import Event, Performance, State
 from wplus.paths.description import Walk
+
+_AT_ONCE: Final = 1e-6  # seconds that are not worth waiting for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,8 @@ class Timeline:
             at = max(self._times.change_time(self.now()), self._last_change)
             self._performance.change(changes, at, walk)
             self._last_change = at
-            self._changes.append((at, self._clock.now()))
+            if self._start is not None:  # before, nobody waits to see it
+                self._changes.append((at, self._clock.now()))
             self._times.set_rate(self._performance.state(at).values["fps"])
 
     def next(self, lead: float) -> Due:
@@ -67,7 +70,7 @@ class Timeline:
             now = self.now()
             tick = self._times.next(now, lead)
             wait = tick.time - lead - now
-            if wait > 0:
+            if wait > _AT_ONCE:
                 return Due(tick=tick, state=None, wait=wait, changed_at=self._changed_at)
             self._times.begin(tick)
             while self._changes and self._changes[0][0] <= tick.time:

@@ -24,7 +24,7 @@ class Keyframe:
     file: str | None = None  # relative to the walk's own file
     index: int = 0  # row of the file
     class_index: int | None = None  # of a conditional network; None: the walk's
-    layers: tuple[int, ...] | None = None  # slots of W+ that it sets, the others stay at the first keyframe's; None: all
+    layers: tuple[int, ...] | None = None  # slots of W+ that it sets, the others stay at the first's; None: all
 
     def __post_init__(self) -> None:
         if (self.seed is None) == (self.file is None):
@@ -32,7 +32,6 @@ class Keyframe:
         if self.seed is not None:
             check_seed(self.seed)
         _not_negative("index", self.index)
-        _not_negative("class_index", self.class_index)
         _check_layers(self.layers)
 
 
@@ -73,7 +72,7 @@ class NoiseUse:
 
     mode: NoiseMode = "const"  # where C is from; random: one for each cell of the grid
     seed: int | None = None  # of random maps; None: the seed of each cell's first keyframe
-    radii: tuple[float, ...] = ()  # of several circles: the second goes around twice in the time of the first, and so on
+    radii: tuple[float, ...] = ()  # of several circles: the second turns twice as fast as the first, and so on
     scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # other radii, by layer name or height in px
     turns: int = 1  # rounds of the first circle in the whole walk
 
@@ -103,9 +102,9 @@ class Walk:
     keyframes: tuple[Keyframe, ...] = ()
     generator: str | None = None  # fingerprint of the one that it is for; None: any
     space: Space | None = None  # None: w, or z where the network has no w
-    interp: Interp | None = None  # None: spline in w, slerp in z (where it keeps the norm that networks were trained on)
+    interp: Interp | None = None  # None: spline in w, slerp in z, where it keeps the norm of the training's z
     easing: Easing = "none"  # with another, a walk of constant speed rests at each keyframe
-    constant_speed: ConstantSpeed = "none"  # w: by arc length in W; picture: in small pictures, whose drawing takes time
+    constant_speed: ConstantSpeed = "none"  # w: by arc length in W; picture: in small pictures, drawn beforehand
     loop: bool = False  # the last keyframe leads back to the first, without a seam
     seconds_per_keyframe: float = 2.0
     fps: float = 60.0
@@ -140,7 +139,6 @@ class Walk:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive.")
         if len(self.grid) != 2 or min(self.grid) < 1:
             raise ValueError(f"grid is {list(self.grid)}; it needs columns and rows, at least one of each.")
-        _not_negative("class_index", self.class_index)
         _not_negative("truncation_cutoff", self.truncation_cutoff)
         _check_layers(self.layers)
 

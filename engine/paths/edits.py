@@ -77,9 +77,7 @@ class Edits:
         for name, use in walk.directions.items():
             check_layers(G, use.layers)
             try:
-                step = load_direction(
-                    (folder or Path()) / use.file, G, index=use.index, allow_mismatch=allow_mismatch
-                )
+                step = load_direction((folder or Path()) / use.file, G, index=use.index, allow_mismatch=allow_mismatch)
             except LatentMismatchError as exc:
                 raise LatentMismatchError(f"The direction {name} ({use.file}): {exc}") from exc
             if use.layers is not None:

@@ -58,7 +58,9 @@ class NoiseSource:
         if self._centres is None:
             constants = self._G.noise_constants
             if self._use.mode == "random":
-                centres = noise_maps({name: (map_.shape[-2], map_.shape[-1]) for name, map_ in constants.items()}, [self._seed])
+                centres = noise_maps(
+                    {name: (map_.shape[-2], map_.shape[-1]) for name, map_ in constants.items()}, [self._seed]
+                )
             else:
                 centres = {name: map_[None, None] for name, map_ in constants.items()}
             self._centres = centres | {name: np.asarray(map_, np.float32) for name, map_ in (self._given or {}).items()}
@@ -87,7 +89,7 @@ class NoiseSource:
         return tuple(size * radius / largest for size in radii) if largest else (radius,)
 
     def _circle(self, name: str, circle: int, shape: tuple[int, ...]) -> tuple[_Array, _Array]:
-        """The two maps that span a circle's plane: Philox with the key (seed, layer), beyond the keys of `noise_maps`."""
+        """The two maps that span a circle's plane: Philox with the key (seed, layer), beyond those of `noise_maps`."""
         if (name, circle) not in self._axes:
             layer = list(self._G.noise_constants).index(name)
             keys = (layer + ((2 * circle + axis + 1) << 32) for axis in range(2))

@@ -21,7 +21,7 @@ from wplus.paths.edits import Edits, truncate
 from wplus.paths.noise_loops import NoiseSource
 from wplus.paths.points import ToMap, gather, map_rows, space_of
 from wplus.paths.tracks import Track, constant
-from wplus.transforms import Move, user_transform
+from wplus.transforms import user_transform
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
@@ -91,16 +91,14 @@ class Path:
         # Seeds that all have one truncation are truncated where they are mapped; it costs nothing later.
         is_settled = self.truncation_psi.is_constant and points.are_z
         self._own_psi = self.truncation_psi.values[0] if is_settled else None
-        self._curves: dict[float, list[Curve]] = {}
+        self._curves: dict[tuple[float, bool], list[Curve]] = {}
         self._edits = Edits(G, walk, folder=folder, allow_mismatch=allow_mismatch)
         self._noise = [
             NoiseSource(G, walk.noise, seed=self._noise_seed(cell), given=points.noise) for cell in range(self.cells)
         ]
         self._curves_at(1.0 if self._own_psi is None else self._own_psi)
         labels = [self._points[cell[0]].label for cell in self._cells]
-        self._speeds = speeds_of(
-            G, walk, self._base_latents, cells=self.cells, spans=int(self.length), labels=labels
-        )
+        self._speeds = speeds_of(G, walk, self._base_latents, cells=self.cells, spans=int(self.length), labels=labels)
 
     @property
     def duration(self) -> float:
@@ -155,13 +153,12 @@ class Path:
 
     # Latents
 
-    def _curves_at(self, psi: float) -> list[Curve]:
-        """The curve of each cell, through keyframes truncated by psi where they are mapped."""
-        if psi not in self._curves:
-            self._curves[psi] = curves_through(
-                self.G, self._points, self._cells, self.walk, space=self.space, interp=self.interp, psi=psi
-            )
-        return self._curves[psi]
+    def _curves_at(self, psi: float, *, is_narrow: bool = False) -> list[Curve]:
+        """The curve of each cell, through keyframes truncated by psi where they are mapped; see `curves_through`."""
+        if (psi, is_narrow) not in self._curves:
+            options: dict[str, Any] = {"space": self.space, "interp": self.interp, "psi": psi, "is_narrow": is_narrow}
+            self._curves[psi, is_narrow] = curves_through(self.G, self._points, self._cells, self.walk, **options)
+        return self._curves[psi, is_narrow]
 
     def _latent(self, cell: int, position: float, controls: Controls) -> _Array:
         """The point of a cell: ws `[num_ws, w_dim]`, truncated, or z."""
@@ -195,10 +192,10 @@ class Path:
 
     def _base_latents(self, cell: int, times: NDArray[np.float64]) -> _Array:
         """What a cell draws at some times on its curve, before any edit: by which constant speed is measured."""
-        curve = self._curves_at(1.0 if self.space == "z" or self._own_psi is None else self._own_psi)[cell]
-        values = curve(times)
         if self.space == "w":
-            return values
+            psi = 1.0 if self._own_psi is None else self._own_psi
+            return self._curves_at(psi, is_narrow=self.walk.constant_speed == "w")[cell](times)
+        values = self._curves_at(1.0)[cell](times)
         z = values.reshape(-1, *self.G.z_shape)
         if not self.G.has_w:
             return z
@@ -239,6 +236,9 @@ class Path:
         walk = self.walk
         if not walk.moves_pictures and controls.translate is None and controls.rotate is None:
             return None
-        translate = controls.translate or (self._track(walk.translate_x, position), self._track(walk.translate_y, position))
+        translate = controls.translate or (
+            self._track(walk.translate_x, position),
+            self._track(walk.translate_y, position),
+        )
         rotate = self._track(walk.rotate, position) if controls.rotate is None else controls.rotate
         return user_transform(translate=translate, rotate=rotate)

@@ -143,9 +143,7 @@ def _load_files(G: "Generator", walk: Walk, folder: Path | None) -> dict[str, La
     """Each latent file once, by the name that the description has for it."""
     names = dict.fromkeys(keyframe.file for keyframe in walk.keyframes if keyframe.file is not None)
     num_ws = G.num_ws if G.has_w else None
-    return {
-        name: load_latents((folder or Path()) / name, num_ws=num_ws, latents_as=walk.latents_as) for name in names
-    }
+    return {name: load_latents((folder or Path()) / name, num_ws=num_ws, latents_as=walk.latents_as) for name in names}
 
 
 def _row(latents: Latents, name: str, index: int) -> Latents:

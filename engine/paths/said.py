@@ -1,5 +1,7 @@
 """What the pictures of a walk say about how they were made, in the values of the command line's flags."""
 
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from wplus.paths.description import Walk
@@ -34,23 +36,29 @@ def walk_facts(path: Path, *, frames: int | None) -> dict[str, Any]:
     return recipe(path.G, "walk", facts | _lately(walk))
 
 
+def numbers_text(numbers: Sequence[float]) -> str:
+    """`0.5,0.2` of some numbers, to the last digit."""
+    return ",".join(f"{number!r}" for number in numbers)
+
+
 def _lately(walk: Walk) -> dict[str, Any]:
-    """What walks can be asked for since they have files: left out where it is not, so that old pictures stay the same."""
+    """What walks have been able to do since they have files; left out where it is not asked for."""
     use = walk.noise
-    radii = ",".join(f"{radius!r}" for radius in use.radii)
     said = {
         "easing": walk.easing if walk.easing != "none" else None,
         "constant_speed": walk.constant_speed if walk.constant_speed != "none" else None,
-        "noise_radius": radii or None,
-        "directions": [
-            f"{use.file}={_constant(use.amount)!r}" for use in walk.directions.values() if use.amount.is_constant
-        ],
+        "noise_radius": numbers_text(use.radii) or None,
+        "directions": [f"{PurePath(use.file).name}={_amounts(use.amount)}" for use in walk.directions.values()],
     }
     return {name: value for name, value in said.items() if value}
 
 
 def _constant(track: Track) -> float | None:
     return track.values[0] if track.is_constant else None
+
+
+def _amounts(amount: Track) -> str:
+    return numbers_text((amount.values[0],) if amount.is_constant else amount.values)
 
 
 def _classes(walk: Walk) -> int | list[int] | None:

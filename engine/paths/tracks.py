@@ -25,7 +25,9 @@ class Track:
 
     def __post_init__(self) -> None:
         if len(self.values) != len(self.times) or not self.values:
-            raise ValueError(f"A track has {len(self.times)} times and {len(self.values)} values; each needs the other.")
+            raise ValueError(
+                f"A track has {len(self.times)} times and {len(self.values)} values; each needs the other."
+            )
         if not all(math.isfinite(number) for number in (*self.values, *self.times)):
             raise ValueError("A track has numbers that are not finite.")
         if self.times[0] < 0 or any(after <= before for before, after in zip(self.times, self.times[1:], strict=False)):

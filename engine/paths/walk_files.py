@@ -63,6 +63,8 @@ def write_walk(path: str | Path, walk: Walk) -> None:
     path = Path(path)
     if path.suffix.lower() not in (".json", ".toml"):
         raise ValueError(f"Walk files are .toml or .json; {path.name} ends otherwise.")
+    if not walk.keyframes:
+        raise ValueError("The walk has no keyframes of its own, seeds or rows of files, that a file could name.")
     values = json_of_walk(walk)
     if path.suffix.lower() == ".json":
         text = json.dumps(values, indent=1, allow_nan=False) + "\n"
@@ -159,11 +161,11 @@ def _typed(needed: str, value: Any) -> Any:
         if "float" in needed:
             return _numbers(value)
         return tuple(int(each) for each in value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or "Track" in needed:
         return value
     if not math.isfinite(value):
         raise ValueError(f"{value} is no finite number.")
-    return float(value) if needed.startswith("float") else int(value)
+    return float(value) if "float" in needed else int(value)
 
 
 def _known(description: Any) -> dict[str, Any]:

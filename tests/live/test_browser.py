@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_support import Served, read_to_the_end, seeds_walk, served, wait_until
+from served_support import Served, read_to_the_end, seeds_walk, served, wait_until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from live_support import Served, next_frame, next_word, read_to_the_end, seeds_walk, served, wait_until
+from served_support import Served, next_frame, next_word, read_to_the_end, seeds_walk, served, wait_until
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection

@@ -17,10 +17,11 @@ def test_time_stands_still_until_the_show_begins() -> None:
     line = timeline(clock)
     clock.advance(60)
     line.change({"fade": 0.5})
-    line.begin()
+    clock.advance(60)
     due = line.next(0.0)
     assert due.state is not None
-    assert (due.tick.number, due.tick.missed, due.state.fade) == (0, 0, 0.5)
+    assert (due.tick.number, due.tick.missed, due.state.fade, due.changed_at) == (0, 0, 0.5, 0.0)
+    line.begin()
     clock.advance(1)
     line.begin()
     assert line.now() == 1
