@@ -1,4 +1,4 @@
-"""Curves through keyframes: straight lines, arcs, cubic splines; open, or closed without a seam."""
+"""Curves through keyframes: straight lines, arcs, cubics; open, or closed without a seam."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Interp = Literal["linear", "slerp", "spline"]
+Interp = Literal["linear", "slerp", "spline", "catmull-rom"]
 Curve = Callable[[ArrayLike], NDArray[np.float32]]
 
 _Array = NDArray[np.float64]
@@ -30,7 +30,9 @@ def curve(keyframes: NDArray[Any], *, interp: Interp, loop: bool) -> Curve:
         keyframes: `[K, ...]`, floating point, K >= 1. Times are in units of keyframes.
         interp: "linear"; "slerp": along the last axis, the direction goes by the arc and the norm linearly, opposite
             vectors turn through a fixed perpendicular, and a zero vector takes the other's direction; "spline": cubic,
-            natural when open, periodic when looping.
+            natural when open, periodic when looping; "catmull-rom": uniform, each keyframe is passed in the direction
+            from the one before to the one after, so that a keyframe bends its two neighbouring spans and no others; the
+            line goes straight on beyond the ends.
         loop: The last keyframe leads back to the first and times wrap at K. Otherwise times lie within 0 and K - 1.
 
     Raises:
@@ -47,6 +49,8 @@ def curve(keyframes: NDArray[Any], *, interp: Interp, loop: bool) -> Curve:
         blend = _linear(points)
     elif interp == "slerp":
         blend = _slerp(points)
+    elif interp == "catmull-rom":
+        blend = _catmull_rom(points, loop)
     else:
         blend = _spline(points, loop)
 
@@ -87,6 +91,21 @@ def _spline(points: _Array, loop: bool) -> _Blend:
     def blend(left: NDArray[np.intp], right: NDArray[np.intp], t: _Array) -> _Array:
         s = 1 - t
         return straight(left, right, t) + ((s**3 - s) * bends[left] + (t**3 - t) * bends[right]) / 6
+
+    return blend
+
+
+def _catmull_rom(points: _Array, loop: bool) -> _Blend:
+    """Source: Catmull and Rom 1974."""
+    before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
+    if not loop and len(points) > 1:
+        before[0], after[-1] = 2 * points[0] - points[1], 2 * points[-1] - points[-2]
+    slopes = (after - before) / 2
+
+    def blend(left: NDArray[np.intp], right: NDArray[np.intp], t: _Array) -> _Array:
+        step = points[right] - points[left]
+        first, last = slopes[left], slopes[right]
+        return points[left] + t * (first + t * (3 * step - 2 * first - last + t * (first + last - 2 * step)))
 
     return blend
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wplus.errors import UnsupportedError
 from wplus.inputs import one_hot
 from wplus.latents import Latents, check_generator, seeds_to_z
 
@@ -52,27 +51,14 @@ def map_each(G: "Generator", latents: Iterable[_Array], options: MapOptions) -> 
         yield from G.map(padded, c, options.truncation_psi, options.truncation_cutoff)[: len(chunk)]
 
 
-def resolve(G: "Generator", keyframes: Keyframes, *, space: Space, options: MapOptions, allow_mismatch: bool) -> _Array:
-    """The keyframes in the space of the walk: float32 `[K, num_ws, w_dim]` in w, `[K, *z_shape]` in z.
+def keyframe_values(
+    G: "Generator", keyframes: Keyframes, *, space: Space, allow_mismatch: bool
+) -> tuple[_Array, Space]:
+    """The numbers of keyframes, and the space that they are from; seeds give z, an array is of the walk's space.
 
     Raises:
-        ValueError: shapes do not fit, a class is missing or one too many, or an option has no effect on such keyframes.
-        UnsupportedError: the network has no w.
         LatentMismatchError: the latents belong to another generator.
     """
-    if space == "w" and not G.has_w:
-        raise UnsupportedError(f"{G.name} (family {G.family}) has no space w. Walk in z instead: --space=z.")
-    if len(keyframes) == 0:
-        raise ValueError("There are 0 keyframes; a walk needs 2 or more. Give seeds (--seeds=0-7) or latents.")
-    values, given = _values(G, keyframes, space, allow_mismatch)
-    if given == "w":
-        _check_w(G, values, space, options)
-        return np.broadcast_to(values if values.ndim == 3 else values[:, None], (len(values), G.num_ws, G.w_dim))
-    _check_z(G, values, options)
-    return np.stack(list(map_each(G, values, options))) if space == "w" else values
-
-
-def _values(G: "Generator", keyframes: Keyframes, space: Space, allow_mismatch: bool) -> tuple[_Array, Space]:
     if isinstance(keyframes, Latents):
         check_generator(keyframes, G, allow_mismatch=allow_mismatch)
         return np.asarray(keyframes.values, np.float32), "z" if keyframes.space == "z" else "w"
@@ -81,7 +67,8 @@ def _values(G: "Generator", keyframes: Keyframes, space: Space, allow_mismatch: 
     return seeds_to_z([int(seed) for seed in keyframes], G.z_shape), "z"
 
 
-def _check_w(G: "Generator", values: _Array, space: Space, options: MapOptions) -> None:
+def check_w(G: "Generator", values: _Array, *, space: Space) -> None:
+    """Raises `ValueError` unless a walk in `space` can go through these w's."""
     if space == "z":
         raise ValueError("The keyframes are w; a walk in z needs z or seeds. Walk in w instead: --space=w.")
     if values.shape[1:] not in ((G.w_dim,), (G.num_ws, G.w_dim)):
@@ -89,20 +76,13 @@ def _check_w(G: "Generator", values: _Array, space: Space, options: MapOptions) 
             f"The keyframes are {list(values.shape)}; {G.name} ({G.family}, {G.img_resolution} px) needs "
             f"[K, {G.w_dim}] or [K, {G.num_ws}, {G.w_dim}]."
         )
-    if options != MapOptions():
-        raise ValueError(
-            "Truncation and class act on the way from z to w, and the keyframes are w already. "
-            "Leave out --trunc, --trunc-cutoff and --class."
-        )
 
 
-def _check_z(G: "Generator", values: _Array, options: MapOptions) -> None:
+def check_z(G: "Generator", values: _Array, *, class_index: int | None) -> None:
+    """Raises `ValueError` unless these are z's of the generator, and the class one that it needs."""
     if values.shape[1:] != tuple(G.z_shape):
         need = ", ".join(str(side) for side in G.z_shape)
         raise ValueError(f"The keyframes are {list(values.shape)}; {G.name} needs z of [K, {need}].")
-    index = options.class_index
-    if (index is not None) != (G.c_dim > 0) or (index is not None and not 0 <= index < G.c_dim):
+    if (class_index is not None) != (G.c_dim > 0) or (class_index is not None and not 0 <= class_index < G.c_dim):
         need = f"a class from 0 to {G.c_dim - 1} (--class)" if G.c_dim else "none"
-        raise ValueError(f"The class is {'missing' if index is None else index}; {G.name} needs {need}.")
-    if not G.has_truncation and (options.truncation_psi != 1 or options.truncation_cutoff is not None):
-        raise UnsupportedError(f"{G.name} (family {G.family}) has no truncation. Leave out --trunc and --trunc-cutoff.")
+        raise ValueError(f"The class is {'missing' if class_index is None else class_index}; {G.name} needs {need}.")

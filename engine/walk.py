@@ -1,32 +1,31 @@
-"""A walk through latent space: one curve through keyframes per cell of a grid, drawn frame by frame."""
+"""A walk through latent space, drawn frame by frame into a file: one curve through keyframes per cell of a grid."""
 
-import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import cycle, islice
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from wplus.inputs import Noise, NoiseMode
-from wplus.interpolation import Curve, Interp, curve
-from wplus.keyframes import Keyframes, MapOptions, Space, map_each, resolve
+from wplus.inputs import NoiseMode
+from wplus.interpolation import Interp
+from wplus.keyframes import Keyframes, Space
 from wplus.latents import Latents
-from wplus.media import Picture, grid
-from wplus.recipe import recipe
-from wplus.sampling import draw
+from wplus.media import Picture
+from wplus.paths.description import Keyframe, NoiseUse, Walk
+from wplus.paths.drawing import draw_frames
+from wplus.paths.path import UNTOUCHED, Path
+from wplus.paths.said import walk_facts
+from wplus.paths.tracks import constant
 from wplus.transforms import IN_PLACE, Move
 from wplus.video import open_sink
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +57,26 @@ class WalkConfig:
         if not 0 < self.fps < math.inf:
             raise ValueError(f"fps is {self.fps}; it must be positive.")
 
-    @property
-    def map_options(self) -> MapOptions:
-        """The part that turns a z into ws."""
-        return MapOptions(
-            truncation_psi=self.truncation_psi,
-            truncation_cutoff=self.truncation_cutoff,
+    def description(self, seeds: Sequence[int] = ()) -> Walk:
+        """The walk as files describe it."""
+        x, y = self.move.translate
+        return Walk(
+            keyframes=tuple(Keyframe(seed=seed) for seed in seeds),
+            space=self.space,
+            interp=self.interp,
+            loop=self.loop,
+            seconds_per_keyframe=float(self.w_frames / Fraction(self.fps)),
+            fps=float(self.fps),
+            grid=self.grid,
+            num_keyframes=self.num_keyframes,
             class_index=self.class_index,
+            truncation_psi=constant(self.truncation_psi),
+            truncation_cutoff=self.truncation_cutoff,
+            noise=NoiseUse(mode=self.noise_mode),
+            translate_x=constant(x),
+            translate_y=constant(y),
+            rotate=constant(self.move.rotate),
+            anchor=self.anchor,
         )
 
 
@@ -72,13 +84,13 @@ def walk(
     G: "Generator",
     keyframes: Keyframes,
     *,
-    output: str | Path,
+    output: str | FilePath,
     config: WalkConfig | None = None,
     metadata: bool = True,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
-) -> Path:
+) -> FilePath:
     """Writes the walk to `output` (.mp4, .gif, or a folder of PNGs; see `wplus.video.open_sink`) and returns its path.
 
     Args:
@@ -95,14 +107,11 @@ def walk(
         LatentMismatchError: the latents belong to another generator.
         ArtifactError: the output cannot be written; nothing of it is left behind.
     """
-    plan = _plan(G, keyframes, config or WalkConfig(), allow_mismatch)
-    columns, rows = plan.config.grid
-    size = (rows * G.img_shape[0], columns * G.img_shape[1])
-    said = _facts(plan, keyframes) | dict(facts or {}) if metadata else None
-    with open_sink(output, fps=plan.config.fps, size=size, metadata=said) as sink:
-        for frame in tqdm(_frames(plan), total=len(plan.times), unit="frame", disable=None if progress else True):
-            sink.write(frame)
-    return Path(output)
+    config = config or WalkConfig()
+    path = _path(G, keyframes, config, allow_mismatch)
+    return write_walk_video(
+        path, output=output, frames=config.frames, metadata=metadata, facts=facts, progress=progress
+    )
 
 
 def frames(
@@ -112,140 +121,79 @@ def frames(
 
     Arguments and errors are those of `walk`; they are checked before this returns.
     """
-    return _frames(_plan(G, keyframes, config or WalkConfig(), allow_mismatch))
+    config = config or WalkConfig()
+    path = _path(G, keyframes, config, allow_mismatch)
+    return path_frames(path, frame_positions(path, frames=config.frames))
+
+
+def write_walk_video(
+    path: Path,
+    *,
+    output: str | FilePath,
+    frames: int | None = None,
+    metadata: bool = True,
+    facts: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> FilePath:
+    """Writes a path at its own rate to `output`, and returns its name; see `walk`.
+
+    Args:
+        path: A walk on a generator.
+        output: .mp4, .gif, or a folder of PNGs.
+        frames: How many in all; None: as many as the walk's seconds have.
+        metadata: Say in the file how it was made.
+        facts: What it is to say besides.
+        progress: Show a bar when standard error is a terminal.
+
+    Raises:
+        ValueError: `output` has an unknown suffix.
+        UnsupportedError: MP4 is asked for and PyAV is not installed.
+        ArtifactError: the output cannot be written; nothing of it is left behind.
+    """
+    columns, rows = path.walk.grid
+    size = (rows * path.G.img_shape[0], columns * path.G.img_shape[1])
+    said = walk_facts(path, frames=frames) | dict(facts or {}) if metadata else None
+    positions = frame_positions(path, frames=frames)
+    with open_sink(output, fps=path.walk.fps, size=size, metadata=said) as sink:
+        drawn = path_frames(path, positions)
+        for frame in tqdm(drawn, total=len(positions), unit="frame", disable=None if progress else True):
+            sink.write(frame)
+    return FilePath(output)
+
+
+def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64]) -> Iterator[Picture]:
+    """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`, as they are asked for."""
+    columns, rows = path.walk.grid
+    moments = path.along((float(position), UNTOUCHED) for position in positions)
+    return draw_frames(path.G, moments, columns=columns, rows=rows)
+
+
+def frame_positions(path: Path, *, frames: int | None = None) -> NDArray[np.float64]:
+    """When each frame is, in keyframes; `frames`: how many in all, in place of the rate."""
+    walk, spans = path.walk, int(path.length)
+    steps = round(path.duration * walk.fps) if frames is None else frames - (not walk.loop)
+    return _positions(spans, max(steps, 0 if frames else 1), loop=walk.loop)
 
 
 def frame_times(keyframes: int, config: WalkConfig) -> NDArray[np.float64]:
     """When each frame is, in keyframes: an open walk ends on its last keyframe, a loop one step before its first."""
     spans = keyframes if config.loop else keyframes - 1
     steps = spans * config.w_frames if config.frames is None else config.frames - (not config.loop)
-    count = steps + (not config.loop)
+    return _positions(spans, steps, loop=config.loop)
+
+
+def _positions(spans: int, steps: int, *, loop: bool) -> NDArray[np.float64]:
     # Multiplied first: a frame that falls on a keyframe falls on it exactly.
-    return np.arange(count, dtype=np.float64) * spans / max(steps, 1)
+    return np.arange(steps + (not loop), dtype=np.float64) * spans / max(steps, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """A walk that has been checked."""
-
-    G: "Generator"
-    config: WalkConfig
-    space: Space
-    interp: Interp
-    curves: list[Curve]  # one per cell
-    shape: tuple[int, ...]  # of one keyframe
-    noise_seeds: list[int]  # one per cell
-    noise: Noise | None
-    times: NDArray[np.float64]
-
-
-def _plan(G: "Generator", keyframes: Keyframes, config: WalkConfig, allow_mismatch: bool) -> _Plan:
-    waiting = keyframes.truncation_psi if isinstance(keyframes, Latents) and keyframes.space == "z" else None
-    if waiting is not None and config.truncation_psi == 1:
-        config = replace(config, truncation_psi=waiting)
-    space: Space = config.space or ("w" if G.has_w else "z")
-    interp: Interp = config.interp or ("spline" if space == "w" else "slerp")
-    points = resolve(G, keyframes, space=space, options=config.map_options, allow_mismatch=allow_mismatch)
-    cells = _cells(len(points), config)
-    # [K, vectors, dim]: an arc turns each w of a W+, and a z as a whole, be it spatial.
-    vectors = points if space == "w" else points.reshape(len(points), 1, -1)
-    seeds = _seeds(keyframes)
-    return _Plan(
-        G=G,
-        config=config,
-        space=space,
-        interp=interp,
-        curves=[curve(vectors[cell], interp=interp, loop=config.loop) for cell in cells],
-        shape=points.shape[1:],
-        noise_seeds=[seeds[cell[0]] if seeds else cell[0] for cell in cells],
-        noise=_noise(keyframes),
-        times=frame_times(len(cells[0]), config),
-    )
-
-
-def _cells(given: int, config: WalkConfig) -> list[list[int]]:
-    """Which keyframes each cell goes through."""
-    columns, rows = config.grid
-    cells = columns * rows
-    each = config.num_keyframes
-    if each is None:
-        if given % cells:
-            raise ValueError(
-                f"{given} keyframes do not divide into the {cells} cells of a {columns}x{rows} grid. "
-                f"Give a multiple of {cells}, or reuse them: --num-keyframes=4."
-            )
-        each = given // cells
-    if each < 2:
-        raise ValueError(
-            f"{given} keyframes and a {columns}x{rows} grid leave {each} per cell; a walk needs 2 or more in each. "
-            "Give more seeds, or reuse them: --num-keyframes=4."
-        )
-    return [[(cell * each + i) % given for i in range(each)] for cell in range(cells)]
-
-
-def _seeds(keyframes: Keyframes) -> list[int] | None:
+def _path(G: "Generator", keyframes: Keyframes, config: WalkConfig, allow_mismatch: bool) -> Path:
     if isinstance(keyframes, Latents) or (isinstance(keyframes, np.ndarray) and keyframes.ndim > 1):
-        return None
-    return [int(seed) for seed in keyframes]
-
-
-def _noise(keyframes: Keyframes) -> Noise | None:
-    noise = keyframes.noise if isinstance(keyframes, Latents) else None
-    if noise and any(len(values) > 1 for values in noise.values()):
-        _log.warning("Each latent brings its own noise, and a walk has one: it uses the network's own.")
-        return None
-    return noise or None
-
-
-def _frames(plan: _Plan) -> Iterator[Picture]:
-    columns, rows = plan.config.grid
-    pictures = draw(
-        plan.G,
-        _rows(plan),
-        noise_mode=plan.config.noise_mode,
-        noise=plan.noise,
-        transform=plan.config.move.matrix,
-        **plan.config.map_options.of_z(plan.G),
-    )
-    for _ in plan.times:
-        yield grid(np.stack(list(islice(pictures, columns * rows))), columns=columns, rows=rows)
-
-
-def _rows(plan: _Plan) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """What `draw` draws: frame by frame, and cell by cell within a frame."""
-    points = (at([time])[0].reshape(plan.shape) for time in plan.times for at in plan.curves)
-    maps = plan.space == "z" and plan.G.has_w
-    latents = map_each(plan.G, points, plan.config.map_options) if maps else points
-    if plan.config.anchor:
-        latents = (_anchored(plan.G, ws) for ws in latents)
-    return zip(latents, cycle(plan.noise_seeds))
-
-
-def _anchored(G: "Generator", ws: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The latent with the mean w in its first slot, from which StyleGAN3 learns where the picture stands."""
-    ws = np.array(ws)
-    ws[0] = G.w_avg
-    return ws
-
-
-def _facts(plan: _Plan, keyframes: Keyframes) -> dict[str, Any]:
-    config = plan.config
-    fps = Fraction(config.fps)
-    facts = {
-        "seeds": _seeds(keyframes),
-        "space": plan.space,
-        "interp": plan.interp,
-        "loop": config.loop,
-        "w_frames": config.w_frames if config.frames is None else None,
-        "frames": config.frames,
-        "fps": fps.numerator if fps.denominator == 1 else float(fps),
-        "grid": f"{config.grid[0]}x{config.grid[1]}",
-        "num_keyframes": config.num_keyframes,
-        "truncation_psi": config.truncation_psi,
-        "truncation_cutoff": config.truncation_cutoff,
-        "class": config.class_index,
-        "noise_mode": config.noise_mode,
-        **config.move.facts,
-        "anchor": config.anchor,
-    }
-    return recipe(plan.G, "walk", facts)
+        is_w = keyframes.space != "z" if isinstance(keyframes, Latents) else G.has_w and config.space != "z"
+        if is_w and (config.truncation_psi, config.truncation_cutoff, config.class_index) != (1, None, None):
+            raise ValueError(
+                "Truncation and class act on the way from z to w, and the keyframes are w already. "
+                "Leave out --trunc, --trunc-cutoff and --class."
+            )
+        return Path(G, config.description(), keyframes=keyframes, allow_mismatch=allow_mismatch)
+    return Path(G, config.description([int(seed) for seed in keyframes]), allow_mismatch=allow_mismatch)

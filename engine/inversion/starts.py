@@ -59,7 +59,7 @@ class Candidates:
         parts = []
         for i in range(0, count, size):
             img = G.synthesize(drawn[i : i + size], **options)
-            parts.append(reduced(img, _reduction(img.shape[2], img.shape[3])) if is_small else img)
+            parts.append(reduced(img, reduction(img.shape[2], img.shape[3])) if is_small else img)
         self.pictures = np.concatenate(parts) if parts else np.zeros((0, G.img_channels, *G.img_shape), np.float32)
 
     def best(self, goal: Goal, target: int, count: int) -> NDArray[np.int64]:
@@ -100,7 +100,7 @@ def _explained(small: _Array, whole: _Array) -> float:
     return float(1 - np.square(small - wanted).mean() / max(wanted.var(), 1e-12))
 
 
-def _reduction(height: int, width: int) -> int:
+def reduction(height: int, width: int) -> int:
     """The power of two by which pictures are reduced to be judged."""
     factor = 1
     while min(height, width) // factor >= 2 * _SMALLEST and height % (2 * factor) == width % (2 * factor) == 0:

@@ -21,7 +21,7 @@ class LiveConfig:
     def __post_init__(self) -> None:
         if self.restore and self.autosave is None:
             raise ValueError("restore begins with what an autosave says, and no autosave is named.")
-        if not (0 < self.autosave_seconds and 0 < self.retry_seconds <= self.longest_retry):
+        if self.autosave_seconds <= 0 or not 0 < self.retry_seconds <= self.longest_retry:
             raise ValueError(
                 f"autosave_seconds is {self.autosave_seconds}, retry_seconds {self.retry_seconds} and longest_retry "
                 f"{self.longest_retry}; all must be positive, and the last the longest of the two."

@@ -5,21 +5,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from wplus.arguments import is_whole
-from wplus.backends.arrays import to_bytes
 from wplus.errors import UnsupportedError
 from wplus.generator import Generator
-from wplus.inputs import Noise
 from wplus.live.performance import Look
 from wplus.media import Picture, grid
 from wplus.paths.description import Walk
-from wplus.paths.path import Moment, Path
+from wplus.paths.drawing import Moment, draw_moments
+from wplus.paths.path import Path
 
 Measure = Callable[[str, float], None]
 
@@ -56,10 +53,10 @@ class Painter:
         with self._stage("latents"):
             moments = self.path(look.walk).at(look.position, look.controls)
         with self._stage("network"):
-            pictures = draw_moments(self.G, moments, resolution)
+            pictures = draw_now(self.G, moments, resolution)
         with self._stage("transfer"):
             columns, rows = look.walk.grid
-            picture = pictures[0] if len(pictures) == 1 else grid(pictures, columns=columns, rows=rows)
+            picture = pictures[0] if len(pictures) == 1 else grid(np.stack(pictures), columns=columns, rows=rows)
             height, width = self.G.img_shape
             return scaled(np.ascontiguousarray(picture), (rows * height, columns * width))
 
@@ -81,19 +78,13 @@ class Painter:
         self.measure(name, time.perf_counter() - start)
 
 
-def draw_moments(G: Generator, moments: Sequence[Moment], resolution: int | None = None) -> Picture:
-    """The picture of each moment, uint8 `[N, H, W, C]`, in micro-batches that are no larger than there is use for."""
-    size = min(len(moments), G.micro_batch)
-    parts = []
-    for start in range(0, len(moments), size):
-        chunk = list(moments[start : start + size])
-        padded = chunk + chunk[-1:] * (size - len(chunk))
-        parts.append(_draw(G, padded, resolution)[: len(chunk)])
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def draw_now(G: Generator, moments: Sequence[Moment], resolution: int | None = None) -> list[Picture]:
+    """The picture of each moment, in batches that are no larger than there is use for."""
+    return list(draw_moments(G, moments, batch=min(len(moments), G.micro_batch), resolution=resolution))
 
 
 def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture at another height and width, by Pillow: Lanczos' filter where it gets smaller, bicubic where larger."""
+    """The picture at another height and width, by Pillow: Lanczos' filter down, bicubic up."""
     if picture.shape[:2] == size:
         return picture
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
@@ -117,35 +108,6 @@ def smaller_resolutions(G: Generator) -> list[int]:
         return [side for side in sorted(known, reverse=True) if not is_whole(G, side)]
     except UnsupportedError:
         return []
-
-
-def _draw(G: Generator, moments: Sequence[Moment], resolution: int | None) -> Picture:
-    first = moments[0]
-    latents = np.stack([moment.latent for moment in moments])
-    options: dict[str, Any] = dict(first.options)
-    if first.transform is not None:
-        options["transform"] = np.stack([moment.transform for moment in moments if moment.transform is not None])
-    noise = _noise([moment.noise for moment in moments])
-    seeds = [moment.noise_seed for moment in moments]
-    if resolution is None:
-        pictures: Picture = G.images(latents, first.noise_mode, noise, seeds, **options)
-        return pictures
-    img = G.synthesize(latents, first.noise_mode, noise, seeds, resolution=resolution, **options)
-    return to_bytes(img)
-
-
-def _noise(maps: Sequence[Noise | None]) -> Noise | None:
-    """The noise of several moments as one batch; the same maps are not repeated."""
-    first = maps[0]
-    if first is None or all(other is first for other in maps):
-        return first
-    return {name: np.concatenate([_one(other, name) for other in maps]) for name in first}
-
-
-def _one(maps: Noise | None, name: str) -> NDArray[np.float32]:
-    if maps is None:
-        raise ValueError(f"Some cells of the grid have the noise {name}, and some have none.")
-    return np.asarray(maps[name], np.float32)
 
 
 def _ignore(stage: str, seconds: float) -> None:

@@ -49,7 +49,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "interp": Parameter(
         kind="choice", choices=("linear", "slerp", "catmull-rom", "spline"), optional=True, about="between keyframes"
     ),
-    "easing": Parameter(kind="choice", choices=("none", "smooth", "sine"), about="slower near the keyframes"),
+    "easing": Parameter(
+        kind="choice", choices=("none", "smooth", "smoother", "sine", "in", "out"), about="slower near the keyframes"
+    ),
     "constant_speed": Parameter(kind="choice", choices=("none", "w", "picture"), about="by equal steps of what"),
     "loop": Parameter(kind="switch", about="whether the last keyframe leads back to the first"),
     "truncation_psi": Parameter(kind="number", low=-2, high=2, optional=True, about="1: as drawn; 0: the mean picture"),

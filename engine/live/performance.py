@@ -28,6 +28,7 @@ class State:
 
     at: float  # seconds
     values: Mapping[str, Any]  # every parameter by name, the position too; None: as the walk has it
+    walk: Walk  # as it was changed
     length: float  # of the walk, in keyframes
     laps: int  # rounds of a loop until now; backwards they count down
     beat: int | None  # beats since the tempo was set
@@ -148,6 +149,7 @@ class Performance:
         return State(
             at=at,
             values={**segment.values, "position": position},
+            walk=segment.walk,
             length=segment.length,
             laps=laps,
             beat=None if bpm is None else int((at - segment.beats_from) * bpm / 60),

@@ -58,9 +58,7 @@ class Show:
         self._audience = Audience()
         self._timeline = Timeline(Performance(walk, length=walk_length), self._clock, fps=walk.fps)
         self._journal = Journal(walk)
-        self._renderer = Renderer(
-            self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget
-        )
+        self._renderer = Renderer(self._timeline, self._clock, self._stats, self._audience, budget=self._config.budget)
         self._supervisor = Supervisor(
             self._renderer,
             self._config,
@@ -173,7 +171,7 @@ class Show:
         }
 
     def measured(self, stage: str, seconds: float) -> None:
-        """Notes how long a sink's stage took for a frame: "encode" or "send"; or "latency", from a change to its sight."""
+        """Notes how long a sink's "encode" or "send" took for a frame; or "latency", from a change to its sight."""
         self._stats.measured(stage, seconds)
 
     @property
@@ -192,9 +190,9 @@ class Show:
     def subscribe(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """The callback is told all events, from any thread; what comes back ends that.
 
-        `{"state": …}` after changes, at most 20 a second, and `{"event": name, …}`: "drawing", "loop", "beat", "budget",
-        "refused", "renderer failed", "renderer restarted", "faster", "not faster", "faster failed", "lower failed",
-        "sink failed", "recording failed".
+        `{"state": …}` after changes, at most 20 a second, and `{"event": name, …}`: "drawing", "loop", "beat",
+        "budget", "refused", "renderer failed", "renderer restarted", "faster", "not faster", "faster failed",
+        "lower failed", "sink failed", "recording failed".
         """
         return self._audience.subscribe(callback)
 

@@ -1,4 +1,4 @@
-"""A performance on a clock, safe to use from many threads: changes come in, and the renderer asks for the next frame."""
+"""A performance on a clock, for many threads: changes come in, and the renderer asks for the next frame."""
 
 import threading
 from collections import deque
