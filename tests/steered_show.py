@@ -32,6 +32,10 @@ class SteeredShow:
             self.values |= changes
             self._changed.notify_all()
 
+    def state(self) -> dict[str, Any]:
+        with self._changed:
+            return {**self.values, "walk": {"truncation_psi": 0.7}}
+
     def subscribe(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)

@@ -4,9 +4,8 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -16,7 +15,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_WAITING: Final = 256  # parameters; a flood of invented directions stops here
 _SETTLED: Final = 1e-3  # of the range that is left when a glide ends
-_REMEMBERED: Final = 400  # values of a glide: 2 s of them
 
 
 class Steered(Protocol):
@@ -24,6 +22,9 @@ class Steered(Protocol):
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Applies all of them, or raises ValueError and applies none."""
+
+    def state(self) -> dict[str, Any]:
+        """Every parameter by name, with all changes that were made until now; None: as "walk" has it by name."""
 
     def subscribe(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Calls back with {"state": {...}} and {"event": ...} from now on; the result ends it."""
@@ -38,15 +39,14 @@ class _Glide:
     constant: float  # s
     tolerance: float
     at: float  # s
-    sent: deque[Any] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    began: bool = False
 
     def step(self, now: float) -> float:
         """The value at `now`: the same, however many steps led there."""
         self.value = self.target + (self.value - self.target) * math.exp(-max(0.0, now - self.at) / self.constant)
-        self.at = now
+        self.at, self.began = now, True
         if abs(self.value - self.target) <= self.tolerance:
             self.value = self.target
-        self.sent.append(self.value)
         return self.value
 
 
@@ -72,25 +72,19 @@ class Changes:
         self._lock = threading.Condition()
         self._newest: dict[str, Any] = {}
         self._glides: dict[str, _Glide] = {}
-        self._known: dict[str, Any] = {}
-        self._walk: Mapping[str, Any] = {}  # what the walk says of parameters that nobody has set
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wplus-changes", daemon=True)
-        self._unsubscribe: Callable[[], None] | None = None
         self.applied = 0  # calls of the show's `change`
         self.refused = 0  # values
         self.last_refusal = ""
 
     def start(self) -> Self:
-        """Begins to listen to the show and to apply."""
-        self._unsubscribe = self._show.subscribe(self._heard)
+        """Begins to apply."""
         self._thread.start()
         return self
 
     def close(self) -> None:
         """Ends; what waits is dropped."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
         with self._lock:
             self._closing.set()
             self._lock.notify_all()
@@ -115,7 +109,7 @@ class Changes:
         with self._lock:
             self._room_for(name)
             self._glides.pop(name, None)
-            self._newest[name] = self._known[name] = value
+            self._newest[name] = value
             self._lock.notify_all()
 
     def glide(self, name: str, target: float, *, constant: float, span: float) -> None:
@@ -131,25 +125,26 @@ class Changes:
             ValueError: as `put`.
         """
         target = check(name, target)
+        start = self.known(name)
         with self._lock:
-            glide = self._glides.get(name)
-            known = self._known.get(name)
-            start = glide.value if glide else known if known is not None else self._walk.get(name)
-            if start is None:  # not known: the first value is taken as it is
-                start = target
             self._room_for(name)
             self._newest.pop(name, None)
-            if glide is None:
-                now = self._clock()
-                glide = _Glide(value=start, target=target, constant=constant, tolerance=0.0, at=now)
-                glide.sent.extend((known, start))
-                self._glides[name] = glide
+            if name not in self._glides:
+                at = self._clock()
+                value = target if start is None else start  # what nobody knows is taken as it is
+                self._glides[name] = _Glide(value=value, target=target, constant=constant, tolerance=0.0, at=at)
+            glide = self._glides[name]
             glide.target, glide.constant, glide.tolerance = target, constant, _SETTLED * span
             self._lock.notify_all()
 
     def known(self, name: str) -> Any:
-        """The parameter's value as far as we heard; None where we did not."""
-        return self._known.get(name)
+        """The parameter's value, with what waits; None where neither show nor walk has one."""
+        with self._lock:
+            if name in self._newest:
+                return self._newest[name]
+        state = self._show.state()
+        value = state.get(name)
+        return state.get("walk", {}).get(name) if value is None else value
 
     @property
     def gliding(self) -> bool:
@@ -161,18 +156,6 @@ class Changes:
         if name not in waiting and len(waiting) >= _MOST_WAITING:
             raise ValueError(f"{_MOST_WAITING} parameters are changing at once; {name} must wait. Send fewer.")
 
-    def _heard(self, event: dict[str, Any]) -> None:
-        """Keeps what the show says, and ends glides of parameters that somebody else moved."""
-        state = event.get("state")
-        if not isinstance(state, Mapping):
-            return
-        with self._lock:
-            self._walk = walk if isinstance(walk := state.get("walk"), Mapping) else {}
-            self._known |= {name: value for name, value in state.items() if name not in self._newest}
-            for name, glide in list(self._glides.items()):
-                if name in state and name != "position" and state[name] not in glide.sent:  # time moves the position
-                    del self._glides[name]
-
     def _run(self) -> None:
         applied_at = -math.inf
         while True:
@@ -182,19 +165,30 @@ class Changes:
             if self._closing.wait(max(0.0, applied_at + self._interval - self._clock())):
                 return
             applied_at = self._clock()
-            self._apply(self._due(applied_at))
+            try:
+                self._apply(self._due(applied_at))
+            except Exception:  # whatever it is: the performer's other controls go on
+                _log.exception("A change failed.")
+                self._glides.clear()
 
     def _due(self, now: float) -> dict[str, Any]:
-        """What is to be applied at `now`; settled glides end."""
+        """What is to be applied at `now`. Glides end that have settled, and those that somebody else changed."""
+        state = self._show.state() if self._glides else {}
         with self._lock:
             changes, self._newest = self._newest, {}
             for name, glide in list(self._glides.items()):
-                changes[name] = self._known[name] = glide.step(now)
+                # The position is moved by time.
+                if glide.began and name != "position" and state.get(name) != glide.value:
+                    del self._glides[name]
+                    continue
+                changes[name] = glide.step(now)
                 if glide.value == glide.target:
                     del self._glides[name]
         return changes
 
     def _apply(self, changes: dict[str, Any]) -> None:
+        if not changes:
+            return
         try:
             self._show.change(changes)
         except ValueError as exc:
@@ -206,7 +200,5 @@ class Changes:
                 self.last_refusal = str(exc)
                 with self._lock:
                     self._glides.pop(next(iter(changes)), None)
-        except Exception:  # whatever it is: the performer's other controls go on
-            _log.exception("A change of %s failed.", ", ".join(changes))
         else:
             self.applied += 1

@@ -56,8 +56,9 @@ def test_steps_cut_the_input_into_equal_parts() -> None:
 
 
 def test_steps_of_a_choice_are_all_its_choices() -> None:
-    knob = bound(parameter="easing", curve="steps", input=(0, 2))
-    assert [knob.value(raw) for raw in (0, 1, 2)] == list(PARAMETERS["easing"].choices)
+    choices = PARAMETERS["easing"].choices
+    knob = bound(parameter="easing", curve="steps", input=(0, len(choices)))
+    assert [knob.value(place + 0.5) for place in range(len(choices))] == list(choices)
 
 
 def test_steps_reach_lists_and_nothing() -> None:
