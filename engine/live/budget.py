@@ -7,6 +7,7 @@ from typing import Final
 _TOO_LONG: Final = 0.95  # of the time from frame to frame: a median above it means late frames
 _HAS_ROOM: Final = 0.70  # a median below it is a reason to try the better level
 _WINDOW: Final = 12  # pictures that the median is of
+_FEW: Final = 4  # pictures that are enough, where they took a second
 _FIRST_HOLD: Final = 5.0  # seconds at a level before the better one is tried
 _LONGEST_HOLD: Final = 300.0
 
@@ -59,9 +60,10 @@ class Budget:
             now: Seconds, of any clock.
         """
         self._seconds.append(seconds)
-        if len(self._seconds) < _WINDOW:
+        count = len(self._seconds)
+        if count < _WINDOW and (count < _FEW or sum(self._seconds) < 1):
             return False
-        median = sorted(self._seconds)[_WINDOW // 2]
+        median = sorted(self._seconds)[count // 2]
         if median > _TOO_LONG * period and self._place + 1 < len(self._levels):
             self._hold = min(2 * self._hold, _LONGEST_HOLD) if self._is_trial else _FIRST_HOLD
             return self._go(self._place + 1, now, is_trial=False)

@@ -39,6 +39,12 @@ def test_a_single_late_picture_is_no_reason() -> None:
         assert not budget.observe(0.5 if i % 10 == 0 else 0.05, period=0.1, now=i / 10)
 
 
+def test_a_network_that_is_far_too_slow_is_not_waited_for() -> None:
+    network = Network(Budget(LEVELS), 1.0, 0.05, 0.02)
+    network.draw_for(4.1)
+    assert network.changes == [LEVELS[1]]
+
+
 def test_the_last_level_stays_where_nothing_is_in_time() -> None:
     network = Network(Budget(LEVELS), 1.0, 1.0, 1.0)
     network.draw_for(200)
