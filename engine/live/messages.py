@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -104,7 +104,7 @@ def _is_control(value: Any) -> bool:
 
 
 # What can be asked for: by command, one set of arguments or several, each argument with its check.
-_COMMANDS: Final = {
+_COMMANDS: Final[dict[str, tuple[dict[str, Callable[[Any], bool]], ...]]] = {
     "tap": ({},),
     "snapshot": ({},),
     "record": ({},),

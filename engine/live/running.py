@@ -71,11 +71,14 @@ def run_live(run: LiveRun, *, say: Callable[[str], None]) -> str:
     with ExitStack() as stack:
         listening = stack.enter_context(listen(run.host, run.port))
         make_folder(run.outdir)
-        show = _show(run)
+        preset = None if run.preset is None else read_preset_file(run.preset)
+        show = _show(run, preset)
+        stack.callback(show.close)
+        _begin_as_asked(show, run, preset)
         controls = stack.enter_context(_controls(show, run))
         commands = Commands(show, run.outdir, controls=controls, audio=run.audio)
         server = make_server(make_app(show, commands, security))
-        stack.enter_context(show)
+        show.start()
         if run.stats is not None:
             stack.enter_context(StatsFile(show, run.stats))
         control, output = (address(listening, page, security.token) for page in ("", "output"))
@@ -100,25 +103,31 @@ def address(listening: socket.socket, page: str, token: str | None) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/{page}{query}"
 
 
-def _show(run: LiveRun) -> Show:
-    """The show, not started yet, with the walk or the preset that was asked for."""
-    preset = None if run.preset is None else read_preset_file(run.preset)
+def _show(run: LiveRun, preset: Mapping[str, Any] | None) -> Show:
+    """The show, not started yet."""
     named = run.preset or run.walk_file
     config = LiveConfig(
         folder=None if named is None else named.parent,
         budget=run.budget,
-        autosave=run.outdir / "autosave.json",
-        restore=run.restore and (run.outdir / "autosave.json").is_file(),
+        autosave=_autosave(run),
+        restore=run.restore and _autosave(run).is_file(),
         record_dir=run.outdir,
         allow_mismatch=run.allow_mismatch,
     )
     first, faster, lower = openers(run.opening)
-    show = Show(first, _walk(run, preset), config, open_faster=faster, open_lower=lower)
-    if preset is not None and not config.restore:
+    return Show(first, _walk(run, preset), config, open_faster=faster, open_lower=lower)
+
+
+def _begin_as_asked(show: Show, run: LiveRun, preset: Mapping[str, Any] | None) -> None:
+    """The preset's parameters, unless the show goes on from an autosave; then what options say."""
+    if preset is not None and not (run.restore and _autosave(run).is_file()):
         show.load_preset(preset)
     asked = {name: getattr(run, name) for name in ("truncation_psi", "fps") if getattr(run, name) is not None}
     show.change(asked | {"playing": run.autostart})
-    return show
+
+
+def _autosave(run: LiveRun) -> Path:
+    return run.outdir / "autosave.json"
 
 
 def _walk(run: LiveRun, preset: Mapping[str, Any] | None) -> Walk:

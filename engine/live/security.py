@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PUBLIC: Final = "/static/"  # the pages' code, which says nothing about the show
 
@@ -79,10 +79,11 @@ class Guard:
 
 
 def _with_headers(send: Send) -> Send:
-    async def sending(message: "dict[str, object]") -> None:
+    extra = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            extra = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", ()), *extra]}  # type: ignore[misc]
+            message = {**message, "headers": [*message.get("headers", ()), *extra]}
         await send(message)
 
     return sending

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served_support import Served, read_to_the_end, seeds_walk, served, wait_until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from served_support import Served, read_to_the_end, seeds_walk, served, wait_until
 from websockets.exceptions import ConnectionClosed
 
 import wplus

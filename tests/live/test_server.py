@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from served_support import Served, next_frame, next_word, read_to_the_end, seeds_walk, served, wait_until
 from PIL import Image
+from served_support import Served, next_frame, next_word, read_to_the_end, seeds_walk, served, wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
