@@ -24,6 +24,8 @@ from wplus.cli.options import FiniteNumber, Numbers, UserPath, network_options
 @click.option("--outdir", type=UserPath(), default="live", show_default=True, help="Recordings, snapshots, presets.")
 @click.option("--audio", type=UserPath(), help="Sound of recordings.")
 @click.option("--stats", type=UserPath(), help="JSON file with the figures of the show, kept while it runs.")
+@click.option("--pipe", type=UserPath(), help="Named pipe for raw RGB frames.")
+@click.option("--shared-memory", help="Name of a block of shared memory for frames, for Spout, Syphon or NDI bridges.")
 @click.option("--osc", help="HOST:PORT to hear OSC at.")
 @click.option(
     "--osc-from", multiple=True, help="Who may send OSC: an address or a network; may be given several times."

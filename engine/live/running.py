@@ -15,20 +15,24 @@ from wplus.live.config import LiveConfig
 from wplus.live.controls import Controls
 from wplus.live.kiosk import Kiosk, find_browser
 from wplus.live.mapping_json import bindings_of_json
+from wplus.live.memory_sink import SharedMemorySink
 from wplus.live.midi import MidiIn
 from wplus.live.opening import openers
 from wplus.live.osc import OscIn, endpoint
 from wplus.live.osc_out import OscOut
+from wplus.live.pipe_sink import PipeSink
 from wplus.live.preset import read_preset, read_preset_file
 from wplus.live.security import Security, is_loopback, new_token
 from wplus.live.server import listen, make_app, make_server
 from wplus.live.show import Show
+from wplus.live.sinks import Sink
 from wplus.live.stats_file import StatsFile
 from wplus.paths.description import Keyframe, Walk
 from wplus.paths.tracks import constant
 from wplus.paths.walk_files import read_walk
 
 _FPS: Final = 30.0  # of a show that was given no walk
+_LARGEST: Final = 4096 * 4096 * 4  # bytes of a picture in shared memory, which takes room only when it is used
 _EVERYWHERE: Final = ("0.0.0.0", "::")
 
 
@@ -51,6 +55,8 @@ class LiveRun:
     outdir: Path = field(default_factory=lambda: Path("live"))
     audio: Path | None = None
     stats: Path | None = None
+    pipe: Path | None = None
+    shared_memory: str | None = None  # its name
     osc: str | None = None
     osc_from: tuple[str, ...] = ()
     osc_out: tuple[str, ...] = ()
@@ -78,6 +84,9 @@ def run_live(run: LiveRun, *, say: Callable[[str], None]) -> str:
         controls = stack.enter_context(_controls(show, run))
         commands = Commands(show, run.outdir, controls=controls, audio=run.audio)
         server = make_server(make_app(show, commands, security))
+        for sink in _sinks(run):
+            stack.callback(sink.close)
+            show.add(sink)
         show.start()
         if run.stats is not None:
             stack.enter_context(StatsFile(show, run.stats))
@@ -141,6 +150,14 @@ def _walk(run: LiveRun, preset: Mapping[str, Any] | None) -> Walk:
     if run.truncation_psi is not None:
         walk = replace(walk, truncation_psi=constant(run.truncation_psi))
     return walk if run.fps is None else replace(walk, fps=run.fps)
+
+
+def _sinks(run: LiveRun) -> Iterator[Sink]:
+    """Where frames go besides browsers."""
+    if run.pipe is not None:
+        yield PipeSink(run.pipe)
+    if run.shared_memory is not None:
+        yield SharedMemorySink(run.shared_memory, size=_LARGEST)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`wplus live`, from the flags to a show and its end."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -81,6 +82,17 @@ def test_another_address_has_a_warning_and_a_token(network: str, tmp_path: Path)
             pass
         process.send_signal(signal.SIGINT)
         process.wait(30)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are named pipes on POSIX only")
+def test_frames_go_through_a_pipe_to_other_programs(network: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "frames")
+    arguments = ["--autostart", f"--pipe={tmp_path}/frames", f"--outdir={tmp_path}", "--shared-memory=wplus-test-cli"]
+    with _running(f"--network={network}", *arguments), (tmp_path / "frames").open("rb") as pipe:
+        first = pipe.read(16 * 16 * 3)
+        assert len(first) == 16 * 16 * 3
+        while pipe.read(16 * 16 * 3) == first:
+            pass
 
 
 def test_a_port_in_use_is_said_at_once(run: Run, network: str, tmp_path: Path) -> None:
