@@ -163,7 +163,7 @@ function showStats(stats) {
   }
   const body = $("figures").tBodies[0];
   body.replaceChildren();
-  for (const [stage, figures] of Object.entries({ ...stats.stages, latency: stats.latency })) {
+  for (const [stage, figures] of Object.entries({ ...stats.stages, response: stats.response, latency: stats.latency })) {
     const cells = ["p50", "p95", "p99"].map((name) => element("td", { textContent: figures ? figures[name].toFixed(1) : "–" }));
     body.append(element("tr", {}, element("th", { textContent: stage, scope: "row" }), ...cells));
   }
