@@ -40,7 +40,7 @@ export function makeKeeping(connection, note) {
     if ($("learn-name").children.length !== names.length) {
       $("learn-name").replaceChildren(...names.map((name) => element("option", { value: name, textContent: name })));
     }
-    $("learn").textContent = news.learning ? `Move a control for ${news.learning}…` : "Learn";
+    $("learn").textContent = news.learning ? "Move a control…" : "Learn";
     $("learn").ariaPressed = String(Boolean(news.learning));
     $("bindings").replaceChildren(...bindingsOf(news.controls).map(binding));
   }
