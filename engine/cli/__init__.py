@@ -18,6 +18,7 @@ _VERBS = (
     "convert",
     "sample",
     "walk",
+    "live",
     "invert",
     "measure",
     "export",

@@ -89,7 +89,7 @@ class Renderer:
         now = self._clock.now()
         if due.changed_at != self._changed_at:
             self._changed_at = due.changed_at
-            self._stats.measured("latency", now - due.changed_at)
+            self._stats.measured("response", now - due.changed_at)
         self._audience.show(
             Frame(
                 picture=picture,

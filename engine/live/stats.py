@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 STAGES: Final = ("latents", "network", "transfer", "encode", "send")
-_LATENCY: Final = "latency"
+_RESPONSE: Final = "response"  # from a change to the picture that was drawn with it
+_LATENCY: Final = "latency"  # from a change to its picture on a screen
 _DRAWING: Final = ("latents", "network", "transfer")
 _WINDOW: Final = 1000  # measurements of a stage that percentiles are of
 _RECENT: Final = 2.0  # seconds that the rate is counted over
@@ -18,14 +19,14 @@ class Stats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seconds = {name: deque[float](maxlen=_WINDOW) for name in (*STAGES, _LATENCY)}
+        self._seconds = {name: deque[float](maxlen=_WINDOW) for name in (*STAGES, _RESPONSE, _LATENCY)}
         self._draws = deque[float](maxlen=30)  # of the generator that draws now
         self._shown = deque[float]()  # when, in the last seconds
         self._blocks = deque[int](maxlen=_WINDOW)
         self._counts = {"frames": 0, "drawn": 0, "dropped": 0, "failures": 0}
 
     def measured(self, stage: str, seconds: float) -> None:
-        """Notes how long a stage, or "latency", took for one frame."""
+        """Notes how long a stage, "response" or "latency" took for one frame."""
         if stage not in self._seconds:
             raise ValueError(f"stage is {stage!r}; known: {', '.join(self._seconds)}.")
         with self._lock:
@@ -84,6 +85,7 @@ class Stats:
                 "fps": (len(recent) - 1) / span if span else 0.0,
                 "reaches": None if not drawing else 1 / drawing,
                 "stages": {name: _percentiles(self._seconds[name]) for name in STAGES},
+                "response": _percentiles(self._seconds[_RESPONSE]),
                 "latency": _percentiles(self._seconds[_LATENCY]),
                 "allocations": float(np.median(self._blocks)) if self._blocks else None,
             }

@@ -129,17 +129,17 @@ def test_scrubbing_back_draws_the_same_look() -> None:
     assert first == third
 
 
-def test_the_first_frame_with_a_change_tells_the_latency() -> None:
+def test_the_first_frame_with_a_change_tells_the_response() -> None:
     stage = Stage()
     stage.run(1.0)
-    assert stage.stats.to_json(0.0)["latency"] is None
+    assert stage.stats.to_json(0.0)["response"] is None
     made = stage.clock.now()
     stage.line.change({"truncation_psi": 0.5})
     stage.run(1.0)
     frame = next(frame for frame in stage.sink.frames if frame.changed_at == made)
-    latency = stage.stats.to_json(0.0)["latency"]
-    assert latency["p50"] == pytest.approx((frame.drawn_at - made) * 1000)
-    assert latency["p50"] <= 110
+    response = stage.stats.to_json(0.0)["response"]
+    assert response["p50"] == pytest.approx((frame.drawn_at - made) * 1000)
+    assert response["p50"] <= 110
 
 
 def test_loops_and_beats_are_told_when_they_come() -> None:
