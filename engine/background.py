@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +19,9 @@ class Background:
     """
 
     def __init__(self, *, workers: int = 1, depth: int = 4) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="wplus-background")
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        names = (f"wplus-background-{i}" for i in range(workers))
+        self._threads = [threading.Thread(target=self._work, name=name) for name in names]
         self._slots = threading.BoundedSemaphore(depth)
         self._failure: BaseException | None = None
         self._aborted = False
@@ -34,29 +36,39 @@ class Background:
         if self._failure is not None:
             self._slots.release()
             raise self._failure
-        self._pool.submit(self._run, job)
+        self._jobs.put(job)
 
-    def _run(self, job: Callable[[], None]) -> None:
-        try:
-            if self._failure is None and not self._aborted:
-                job()
-        except BaseException as exc:
-            self._failure = exc
-        finally:
-            self._slots.release()
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                if self._failure is None and not self._aborted:
+                    job()
+            except BaseException as exc:
+                self._failure = exc
+            finally:
+                del job  # and what it holds
+                self._slots.release()
 
     def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._aborted = kind is not None
+        for _ in self._threads:
+            self._jobs.put(None)
         try:
-            self._pool.shutdown(wait=True)
+            self._join()
         except BaseException:  # Ctrl-C while the last jobs run
             self._aborted = True
-            self._pool.shutdown(wait=True)
+            self._join()
             raise
         if kind is None and self._failure is not None:
             raise self._failure
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()

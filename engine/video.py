@@ -17,6 +17,8 @@ from wplus.video_gif import gif
 from wplus.video_png import missing_frames, png_frames, png_frames_one_by_one
 from wplus.video_raw import STANDARD_OUTPUT, raw_frames
 
+_WAITING_PIXELS = 16 * 1024 * 1024
+
 __all__ = ["FrameSink", "VideoOptions", "frames_to_write", "open_sink"]
 
 
@@ -84,7 +86,7 @@ def open_sink(
     write = _writer(path, options)
     film = Film(path=Path(path), rate=rate, size=size, metadata=metadata, options=options)
     workers = encoding_threads() if _is_folder(path) else 1
-    with write(film) as add, Background(workers=workers, depth=max(4, 2 * workers)) as background:
+    with write(film) as add, Background(workers=workers, depth=_depth(size, workers)) as background:
         yield FrameSink(add, background, size, count() if numbers is None else numbers)
 
 
@@ -125,6 +127,11 @@ def _writer(path: str | Path, options: VideoOptions) -> Callable[[Film], Abstrac
         f"{path} ends in {suffix}; use .mp4, .gif, or a folder (ending in /) for numbered PNGs. "
         ".mov, .mkv and .webm are known too, and - for raw frames on standard output."
     )
+
+
+def _depth(size: tuple[int, int], workers: int) -> int:
+    """Frames that may wait: enough for a micro-batch that comes at once, and no more than some memory."""
+    return max(2 * workers + 2, min(16, _WAITING_PIXELS // (size[0] * size[1])))
 
 
 def _is_folder(path: str | Path) -> bool:

@@ -142,7 +142,8 @@ def write_walk_video(
 ) -> FilePath:
     """Writes a path at its own rate to `output`, and returns its name; see `walk`.
 
-    Latents, pictures and the encoded file are made at once, each in a thread of its own.
+    Latents, pictures and the encoded file are made at once: the pictures in the caller's thread, the others in threads of
+    their own. (A CPU's runtime has a team of threads for each thread that calls it, and slows down where there are two.)
 
     Args:
         path: A walk on a generator.
@@ -163,7 +164,7 @@ def write_walk_video(
     positions = frame_positions(path, frames=frames)
     said = None if facts is None else {**facts, **_said_of_file(path, positions, video)}
     numbers = frames_to_write(output, len(positions), said, video)
-    drawn = path_frames(path, positions[list(numbers)], depth=max(2, 2 * path.G.micro_batch // path.cells))
+    drawn = path_frames(path, positions[list(numbers)], depth=2 * path.G.micro_batch)
     with (
         open_sink(output, fps=path.walk.fps, size=size, metadata=said, options=video, numbers=numbers) as sink,
         closing(drawn),
@@ -177,15 +178,14 @@ def path_frames(path: Path, positions: Sequence[float] | NDArray[np.float64], *,
     """The frames of a path at some positions in keyframes, uint8 `[rows * H, columns * W, C]`.
 
     Args:
-        depth: 0: each frame is made when it is asked for. Else latents and frames are made in threads, as many frames
-            ahead at most; close the generator where not all are taken.
+        depth: 0: each frame is made when it is asked for. Else latents are made in a thread, those of so many frames
+            ahead at most, unless the network has to map them; close the generator where not all frames are taken.
     """
     columns, rows = path.walk.grid
     moments = path.along((float(position), UNTOUCHED) for position in positions)
-    with closing(ahead(moments, depth=depth)) as latents:
-        drawn = draw_frames(path.G, latents, columns=columns, rows=rows)
-        with closing(ahead(drawn, depth=depth)) as pictures:
-            yield from pictures
+    maps = path.space == "z" and path.G.has_w
+    with closing(ahead(moments, depth=0 if maps else depth)) as latents:
+        yield from draw_frames(path.G, latents, columns=columns, rows=rows)
 
 
 def frame_positions(path: Path, *, frames: int | None = None) -> NDArray[np.float64]:
