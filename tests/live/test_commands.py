@@ -1,0 +1,59 @@
+"""What pages ask for, without a page: learned controls, and the files that may be downloaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from served_support import seeds_walk
+
+from wplus.generator import Generator
+from wplus.live.changes import Changes
+from wplus.live.commands import Commands
+from wplus.live.config import LiveConfig
+from wplus.live.controls import Controls
+from wplus.live.show import Show
+
+
+@pytest.fixture
+def show(tiny: Generator, tmp_path: Path) -> Iterator[Show]:
+    """A show that does not run."""
+    running = Show(lambda: tiny, seeds_walk(1, 2), LiveConfig(record_dir=tmp_path))
+    yield running
+    running.close()
+
+
+def test_a_control_is_learned_kept_in_presets_and_forgotten(show: Show, tmp_path: Path) -> None:
+    with Changes(show) as changes:
+        controls = Controls(changes, on_learned=lambda _: setattr(show, "controls", controls.json()))
+        commands = Commands(show, tmp_path, controls=controls)
+        assert commands.run("learn", {"parameter": "speed"}) == {"event": "learn", "parameter": "speed"}
+        assert commands.state()["learning"] == "speed"
+        controls.moved("midi/cc/1/7", 64.0)
+        (binding,) = commands.state()["controls"]["bindings"]
+        assert (binding["control"], binding["parameter"]) == ("midi/cc/1/7", "speed")
+        commands.run("save_preset", {"name": "with a knob"})
+        commands.run("forget", {"parameter": "speed"})
+        assert commands.state() == {"controls": {"bindings": []}, "learning": None}
+        commands.run("load_preset", {"name": "with a knob"})
+        assert commands.state()["controls"]["bindings"] == [binding]
+
+
+def test_learning_can_be_given_up(show: Show, tmp_path: Path) -> None:
+    with Changes(show) as changes:
+        commands = Commands(show, tmp_path, controls=Controls(changes))
+        commands.run("learn", {"parameter": "speed"})
+        commands.run("learn", {"parameter": None})
+        assert commands.state()["learning"] is None
+        with pytest.raises(ValueError, match="velocity"):
+            commands.run("learn", {"parameter": "velocity"})
+
+
+def test_only_what_was_kept_can_be_downloaded(show: Show, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.png", "inner/b.png", "../c.png", ".d.png", "e.sh"):
+        (folder / name).write_bytes(b"")
+    commands = Commands(show, folder)
+    assert commands.file("a.png") == folder / "a.png"
+    for name in ("inner/b.png", "../c.png", ".d.png", "e.sh", "none.png", "", "a.png\n", "..", "/etc/passwd"):
+        assert commands.file(name) is None
