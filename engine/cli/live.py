@@ -48,7 +48,7 @@ def command(**options: Any) -> None:
     try:
         from wplus.live.running import LiveRun, run_live
     except ModuleNotFoundError as exc:
-        if exc.name in ("starlette", "uvicorn", "websockets", "mido", "pythonosc"):
+        if (exc.name or "").split(".")[0] in ("starlette", "uvicorn", "websockets", "mido", "pythonosc"):
             raise click.ClickException("wplus live needs some packages. Run: pip install 'wplus[live]'.") from exc
         raise
     known = {name: options[name] for name in LiveRun.__dataclass_fields__ if name in options}

@@ -139,3 +139,12 @@ def test_a_kiosk_without_a_browser_is_said(
     outcome = run("live", f"--network={network}", "--port=0", "--kiosk", f"--outdir={tmp_path}")
     assert outcome.code == 1
     assert "apt install chromium" in outcome.err
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn", "pythonosc"])
+def test_a_missing_extra_is_named_with_its_command(network: str, package: str) -> None:
+    code = f"import sys; sys.modules['{package}'] = None; import wplus.cli; wplus.cli.main()"
+    command = [sys.executable, "-c", code, "live", f"--network={network}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "pip install 'wplus[live]'" in done.stderr
