@@ -47,12 +47,12 @@ class Housekeeping:
         self._changed.set()
 
     def close(self) -> None:
-        """Ends the thread; the state is saved once more."""
+        """Ends the thread; the state is saved once more, unless nothing began: what the last show left stays then."""
         self._stop.set()
         self._changed.set()
-        if self._thread.is_alive():
+        if self._thread.ident is not None:
             self._thread.join()
-        self._save()
+            self._save()
 
     def _run(self) -> None:
         while not self._stop.is_set():

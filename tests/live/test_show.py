@@ -241,6 +241,13 @@ def test_the_autosave_brings_a_show_back_by_choice(opener: Open, tmp_path: Path)
         assert (other.state()["speed"], other.state()["fade"]) == (3.0, 0.5)
 
 
+def test_a_show_that_never_began_leaves_the_last_ones_autosave(opener: Open, tmp_path: Path) -> None:
+    saved = tmp_path / "state.json"
+    saved.write_text("what the last show left")
+    Show(opener, WALK, LiveConfig(autosave=saved)).close()
+    assert saved.read_text() == "what the last show left"
+
+
 def test_a_damaged_autosave_says_so(opener: Open, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"format": "wplus wa')
     with pytest.raises(ArtifactError, match=r"state\.json is no preset"):
