@@ -12,13 +12,13 @@ from wplus.files import whole_file
 from wplus.media import Picture, to_rgb
 from wplus.media_metadata import as_comment
 from wplus.pyav import CONTAINERS, import_av
+from wplus.threads import usable_cpus
 from wplus.video_audio import add_sound
 from wplus.video_codecs import Coding, choose_coding, is_rgb, padded_size
 from wplus.video_config import AddFrame, Film
 
 _BT709: Final = 1  # as primaries, transfer and matrix alike
 _LIMITED, _FULL = 1, 2  # ranges of luma
-_ONE_THREAD_PIXELS: Final = 512 * 512  # frames below are encoded faster than threads can be handed them
 
 
 @contextmanager
@@ -104,10 +104,8 @@ def _add_pictures(output: Any, film: Film, coding: Coding) -> Any:
         context.color_range = _range_of(coding)
     if coding.tag is not None:
         context.codec_tag = coding.tag
-    if film.size[0] * film.size[1] < _ONE_THREAD_PIXELS:
-        context.thread_count = 1
-    else:
-        context.thread_type = "AUTO"
+    # Whole frames to each thread: slices make larger files, and one thread would hold up half of a network's.
+    context.thread_type, context.thread_count = "AUTO", usable_cpus()
     return stream
 
 

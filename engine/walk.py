@@ -143,8 +143,7 @@ def write_walk_video(
     """Writes a path at its own rate to `output`, and returns its name; see `walk`.
 
     Latents, pictures and the encoded file are made at once: the pictures in the caller's thread, the others in threads
-    of their own. (A CPU's runtime has a team of threads for each thread that calls it, and slows down where there are
-    two.)
+    of their own. (A runtime on the CPU has a team of threads for each that calls it, and slows down where it has two.)
 
     Args:
         path: A walk on a generator.
