@@ -24,7 +24,7 @@ class Commands:
 
     Args:
         show: The show.
-        folder: Where recordings, snapshots, takes and presets are kept.
+        folder: Where snapshots, takes and presets are kept: the folder that the show records to.
         controls: What OSC and MIDI move; None where neither is listened to.
         audio: A file with the sound of recordings.
     """
@@ -80,7 +80,7 @@ class Commands:
         return {"files": [path.name, path.with_suffix(".npz").name]}
 
     def _record(self) -> dict[str, Any]:
-        path = self._show.start_recording(self._folder / f"recording-{_now()}.mp4", self._audio)
+        path = self._show.start_recording(Path(f"recording-{_now()}.mp4"), self._audio)
         return {"recording": path.name}
 
     def _stop(self) -> dict[str, Any]:

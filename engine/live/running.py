@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from wplus.live.osc_out import OscOut
 from wplus.live.pipe_sink import PipeSink
 from wplus.live.preset import read_preset, read_preset_file
 from wplus.live.security import Security, is_loopback, new_token
-from wplus.live.server import listen, make_app, make_server
+from wplus.live.server import listen, make_app, make_server, serve
 from wplus.live.show import Show
 from wplus.live.sinks import Sink
 from wplus.live.stats_file import StatsFile
@@ -96,8 +96,7 @@ def run_live(run: LiveRun, *, say: Callable[[str], None]) -> str:
         say(f"Control: {control}\nOutput:  {output}\nCtrl-C ends the show.")
         if browser is not None:
             stack.enter_context(Kiosk(output, browser))
-        with suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+        serve(server, listening)
     figures = show.stats()
     minutes, seconds = divmod(round(figures["time"]), 60)
     return f"Live for {minutes}:{seconds:02}: {figures['frames']} frames, {figures['dropped']} dropped."

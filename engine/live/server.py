@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,6 +30,7 @@ from wplus.live.show import Show
 from wplus.live.telling import Teller
 
 _PAGES: Final = Path(__file__).parent / "pages"
+_LONGEST_WAIT: Final = 0.5  # seconds; on Windows a signal is not heard while a thread is waited for
 _LIMITS: Final = {"limit_concurrency": 64, "backlog": 64, "timeout_graceful_shutdown": 2}
 
 
@@ -105,6 +109,27 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         **_LIMITS,  # type: ignore[arg-type]
     )
     return uvicorn.Server(config)
+
+
+def serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serves until Ctrl-C or SIGTERM, and ends in order. The main thread waits for them; in it, uvicorn would raise the
+    signal once more when it has ended, and say so with a traceback.
+    """
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="wplus-server")
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_LONGEST_WAIT)
+    except KeyboardInterrupt:
+        server.should_exit = True
+        thread.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise KeyboardInterrupt
 
 
 def _page(name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -43,7 +43,10 @@ def _socket(url: str) -> str:
     return re.sub(r"^http(.*:\d+)/", r"ws\1/ws", url)
 
 
-def test_a_show_plays_until_ctrl_c_and_says_how_it_went(network: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_show_plays_until_it_is_told_to_end_and_says_how_it_went(
+    network: str, tmp_path: Path, ending: signal.Signals
+) -> None:
     arguments = ["--seeds=4-6", "--trunc=0.5", "--fps=20", "--autostart", f"--outdir={tmp_path}/kept"]
     with _running(f"--network={network}", *arguments, f"--stats={tmp_path}/s.json") as (process, url):
         with connect(_socket(url), origin=url.rstrip("/")) as viewer:  # type: ignore[arg-type]
@@ -52,9 +55,10 @@ def test_a_show_plays_until_ctrl_c_and_says_how_it_went(network: str, tmp_path: 
             assert (state["playing"], state["loop"]) == (True, True)
             first, second = next_frame(viewer), next_frame(viewer)
             assert second[0][1] > first[0][1]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
+    assert "Traceback" not in err
     assert re.search(r"Live for 0:\d\d: \d+ frames, \d+ dropped\.", out)
     assert json.loads((tmp_path / "s.json").read_text())["frames"] > 1
     assert (tmp_path / "kept" / "autosave.json").is_file()

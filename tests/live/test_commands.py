@@ -57,3 +57,13 @@ def test_only_what_was_kept_can_be_downloaded(show: Show, tmp_path: Path) -> Non
     assert commands.file("a.png") == folder / "a.png"
     for name in ("inner/b.png", "../c.png", ".d.png", "e.sh", "none.png", "", "a.png\n", "..", "/etc/passwd"):
         assert commands.file(name) is None
+
+
+def test_recordings_lie_beside_the_rest_where_the_folder_is_relative(
+    tiny: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    show = Show(lambda: tiny, seeds_walk(1, 2), LiveConfig(record_dir=Path("kept")))
+    name = Commands(show, Path("kept")).run("record", {})["recording"]
+    assert Path(show.state()["recording"]) == Path("kept") / name
+    show.close()
