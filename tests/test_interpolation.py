@@ -4,14 +4,16 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from wplus.interpolation import Interp, curve, interpolate
+from wplus.kernels import latent_path
 
-INTERPS: tuple[Interp, ...] = ("linear", "slerp", "spline")
+INTERPS: tuple[Interp, ...] = ("linear", "slerp", "spline", "catmull-rom")
 
 
 def points(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -103,6 +105,31 @@ def test_splines_solve_the_equations_that_define_them(count: int, loop: bool) ->
     spans = count if loop else count - 1
     values = interpolate(keys, np.arange(spans) + 0.5, interp="spline", loop=loop)
     np.testing.assert_allclose(values, middle[:spans], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("count", [2, 3, 4, 9])
+def test_catmull_rom_is_the_kernels(count: int, loop: bool) -> None:
+    keys, spans = points(count, 3, 8), count if loop else count - 1
+    times = np.linspace(0, spans, 41)
+    expected = latent_path(
+        torch.from_numpy(keys), torch.from_numpy(times), interp="catmull-rom", loop=loop, impl="reference"
+    )
+    values = interpolate(keys, times, interp="catmull-rom", loop=loop)
+    np.testing.assert_allclose(values, expected.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_keyframe_of_catmull_rom_bends_its_neighbours_alone() -> None:
+    keys = points(9, 4)
+    moved = keys.copy()
+    moved[4] += 1
+    times = np.arange(81) / 10
+    changed = np.any(
+        interpolate(keys, times, interp="catmull-rom", loop=False)
+        != interpolate(moved, times, interp="catmull-rom", loop=False),
+        axis=1,
+    )
+    assert (times[changed].min(), times[changed].max()) == (2.1, 5.9)
 
 
 def test_slerp_keeps_to_the_arc_and_its_norm_is_linear() -> None:

@@ -32,6 +32,7 @@ class Tiny:
     z_dim, w_dim, num_ws, img_shape, img_resolution, micro_batch = 4, 6, 3, (2, 5), 5, 4
     z_shape: tuple[int, ...] = (4,)
     has_w = has_truncation = True
+    noise_constants: dict[str, NDArray[np.float32]] = {}  # noqa: RUF012
     backend, device, precision, threads, tuning = "torch", "cpu", "exact", 1, None
 
     def __init__(self, c_dim: int = 0) -> None:

@@ -153,10 +153,10 @@ def _rows(G: Generator, paths: list[Path], options: Mapping[str, Any]) -> tuple[
 
 
 def _rebased(walk: Walk, before: Path | None, after: Path | None) -> Walk:
-    """The walk with its files named as seen from another folder; None: the current one."""
+    """The walk with its files named as seen from another folder; None: the current one, absolute names staying so."""
 
     def moved(file: str | None) -> Any:
-        if file is None or Path(file).is_absolute():
+        if file is None or (after is None and Path(file).is_absolute()):
             return file
         return os.path.relpath((before or Path()) / file, after or Path())
 

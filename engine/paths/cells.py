@@ -87,14 +87,28 @@ def curves_through(
     space: Space,
     interp: Interp,
     psi: float,
+    is_narrow: bool = False,
 ) -> list[Curve]:
-    """The curve of each cell; in w every z is mapped with its class, and truncated by psi."""
-    values = _in_w(G, points, psi, walk.truncation_cutoff) if space == "w" else np.stack([p.values for p in points])
-    # [K, vectors, dim]: an arc turns each w of a W+, and a z as a whole, be it spatial.
-    vectors = values if space == "w" else values.reshape(len(values), 1, -1)
-    if space == "w":
-        return [curve(_held(vectors[cell], cell, walk), interp=interp, loop=walk.loop) for cell in cells]
-    return [curve(vectors[cell], interp=interp, loop=walk.loop) for cell in cells]
+    """The curve of each cell, through `[K, num_ws, w_dim]`, or in z `[K, 1, numbers]`.
+
+    Args:
+        G: The generator.
+        points: The keyframes.
+        cells: Which of them each cell goes through.
+        walk: What the walk says.
+        space: Its space; in w every z is mapped with its class.
+        interp: Its kind of curve.
+        psi: Truncation, where they are mapped.
+        is_narrow: Leave out slots that are the same as the first one, where all are: as long, and quicker to measure.
+    """
+    if space == "z":  # an arc turns a z as a whole, be it spatial, and each w of a W+
+        vectors = np.stack([point.values.reshape(1, -1) for point in points])
+        return [curve(vectors[cell], interp=interp, loop=walk.loop) for cell in cells]
+    ws = _in_w(G, points, psi, walk.truncation_cutoff)
+    held = [_held(ws[cell], cell, walk) for cell in cells]
+    if is_narrow and all((values == values[:, :1]).all() for values in held):
+        held = [values[:, :1] for values in held]
+    return [curve(values, interp=interp, loop=walk.loop) for values in held]
 
 
 def speeds_of(

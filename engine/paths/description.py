@@ -32,7 +32,6 @@ class Keyframe:
         if self.seed is not None:
             check_seed(self.seed)
         _not_negative("index", self.index)
-        _not_negative("class_index", self.class_index)
         _check_layers(self.layers)
 
 
@@ -140,7 +139,6 @@ class Walk:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive.")
         if len(self.grid) != 2 or min(self.grid) < 1:
             raise ValueError(f"grid is {list(self.grid)}; it needs columns and rows, at least one of each.")
-        _not_negative("class_index", self.class_index)
         _not_negative("truncation_cutoff", self.truncation_cutoff)
         _check_layers(self.layers)
 

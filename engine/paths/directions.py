@@ -80,7 +80,7 @@ def _chosen(path: Path, values: _Array, G: "Generator", index: int) -> _Array:
         )
     if index >= len(values):
         raise ValueError(f"{path} has the directions 0 to {len(values) - 1}; {index} is asked for.")
-    chosen = values[index]
+    chosen: _Array = values[index]
     if not np.isfinite(chosen).all():
         raise ArtifactError(f"{path} has numbers that are NaN or infinite.")
     if num_ws is None:
@@ -123,7 +123,8 @@ def _of_names(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
             std = _floats(deviations, arrays[deviations]).ravel()
             if comp.ndim < 2 or len(std) != len(comp):
                 raise ValueError(f"{components} is {list(comp.shape)} and {deviations} has {len(std)} numbers.")
-            return comp.reshape(len(comp), -1) * std[:, None]
+            scaled: NDArray[Any] = comp.reshape(len(comp), -1) * std[:, None]
+            return scaled
     if "eigvec" in arrays:
         return _floats("eigvec", arrays["eigvec"]).T
     for name in ("direction", "boundary", "w"):

@@ -86,12 +86,13 @@ class Path:
         self.cells = len(self._cells)
         self.length = float(len(self._cells[0]) - (not walk.loop))
         self.truncation_psi: Track = walk.truncation_psi
-        if points.truncation_psi is not None and walk.truncation_psi == constant(1):
-            self.truncation_psi = constant(points.truncation_psi)
+        waiting = points.truncation_psi
+        if waiting is not None and waiting != 1 and walk.truncation_psi == constant(1):
+            self.truncation_psi = constant(waiting)
         # Seeds that all have one truncation are truncated where they are mapped; it costs nothing later.
         is_settled = self.truncation_psi.is_constant and points.are_z
         self._own_psi = self.truncation_psi.values[0] if is_settled else None
-        self._curves: dict[float, list[Curve]] = {}
+        self._curves: dict[tuple[float, bool], list[Curve]] = {}
         self._edits = Edits(G, walk, folder=folder, allow_mismatch=allow_mismatch)
         self._noise = [
             NoiseSource(G, walk.noise, seed=self._noise_seed(cell), given=points.noise) for cell in range(self.cells)
@@ -124,7 +125,7 @@ class Path:
         size = max(1, self.G.micro_batch // self.cells) if maps else 1
         while chunk := list(islice(stream, size)):
             asked = [(cell, position, controls) for position, controls in chunk for cell in range(self.cells)]
-            latents = (self._latent(*each) for each in asked)
+            latents: Iterator[_Array] = (self._latent(*each) for each in asked)
             if maps:
                 latents = map_rows(self.G, (self._to_map(*each) for each in asked))
             moments = (self._moment(latent, *each) for latent, each in zip(latents, asked, strict=True))
@@ -153,21 +154,21 @@ class Path:
 
     # Latents
 
-    def _curves_at(self, psi: float) -> list[Curve]:
-        """The curve of each cell, through keyframes truncated by psi where they are mapped."""
-        if psi not in self._curves:
-            self._curves[psi] = curves_through(
-                self.G, self._points, self._cells, self.walk, space=self.space, interp=self.interp, psi=psi
-            )
-        return self._curves[psi]
+    def _curves_at(self, psi: float, *, is_narrow: bool = False) -> list[Curve]:
+        """The curve of each cell, through keyframes truncated by psi where they are mapped; see `curves_through`."""
+        if (psi, is_narrow) not in self._curves:
+            options: dict[str, Any] = {"space": self.space, "interp": self.interp, "psi": psi, "is_narrow": is_narrow}
+            self._curves[psi, is_narrow] = curves_through(self.G, self._points, self._cells, self.walk, **options)
+        return self._curves[psi, is_narrow]
 
     def _latent(self, cell: int, position: float, controls: Controls) -> _Array:
         """The point of a cell: ws `[num_ws, w_dim]`, truncated, or z."""
         times = [self._time(cell, position)]
         if self.space == "z":
-            return self._curves_at(1.0)[cell](times)[0].reshape(self.G.z_shape)
+            return self._curves_at(1.0)[cell](times).reshape(self.G.z_shape)
         if self._own_psi is not None and (controls.truncation_psi, controls.truncation_cutoff) == (None, None):
-            return self._curves_at(self._own_psi)[cell](times)[0]
+            settled: _Array = self._curves_at(self._own_psi)[cell](times)[0]
+            return settled
         psi, cutoff = self._truncation(position, controls)
         return truncate(self.G, self._curves_at(1.0)[cell](times)[0], psi=psi, cutoff=cutoff)
 
@@ -193,10 +194,10 @@ class Path:
 
     def _base_latents(self, cell: int, times: NDArray[np.float64]) -> _Array:
         """What a cell draws at some times on its curve, before any edit: by which constant speed is measured."""
-        curve = self._curves_at(1.0 if self.space == "z" or self._own_psi is None else self._own_psi)[cell]
-        values = curve(times)
         if self.space == "w":
-            return values
+            psi = 1.0 if self._own_psi is None else self._own_psi
+            return self._curves_at(psi, is_narrow=self.walk.constant_speed == "w")[cell](times)
+        values = self._curves_at(1.0)[cell](times)
         z = values.reshape(-1, *self.G.z_shape)
         if not self.G.has_w:
             return z

@@ -95,7 +95,7 @@ def gather(
     files = _load_files(G, walk, folder)
     parts = []
     for keyframe in walk.keyframes:
-        given: Keyframes = [keyframe.seed] if keyframe.seed is not None else []
+        given: Keyframes = [] if keyframe.seed is None else [keyframe.seed]
         if keyframe.file is not None:
             given = _row(files[keyframe.file], keyframe.file, keyframe.index)
         index = walk.class_index if keyframe.class_index is None else keyframe.class_index
@@ -123,7 +123,7 @@ def _of_values(
         for index in set(classes):
             check_z(G, values, class_index=index)
         labels = [None if index is None else one_hot(index, G.c_dim)[0] for index in classes]
-        seeds = _seeds(keyframes) or [None] * len(values)
+        seeds = _seeds(keyframes, len(values))
         points = [
             Point(values=z, is_z=True, label=label, seed=seed)
             for z, label, seed in zip(values, labels, seeds, strict=True)
@@ -133,9 +133,9 @@ def _of_values(
     return Points(points=points, noise=_one_noise(noise), truncation_psi=waiting)
 
 
-def _seeds(keyframes: Keyframes) -> list[int] | None:
+def _seeds(keyframes: Keyframes, count: int) -> Sequence[int | None]:
     if isinstance(keyframes, Latents) or (isinstance(keyframes, np.ndarray) and keyframes.ndim > 1):
-        return None
+        return [None] * count
     return [int(seed) for seed in keyframes]
 
 

@@ -15,7 +15,7 @@ from wplus.sampling import default_micro_batch
 if TYPE_CHECKING:
     from wplus.generator import Generator
 
-_LATENT_SAMPLES = 128  # per span; the speed between two samples differs by about their share of the curve's bend
+_LATENT_SAMPLES = 256  # per span: in w within 1 % of one speed, in z, where the mapping has kinks, mostly within 5 %
 _PICTURE_SAMPLES = 16  # per span; each is a picture to draw
 
 _Array = NDArray[np.float32]
@@ -23,7 +23,7 @@ Latents = Callable[[NDArray[np.float64]], _Array]  # times `[T]` to ws `[T, num_
 
 
 def constant_speed_in_latents(latents: Latents, *, spans: int, rests: bool) -> ConstantSpeed:
-    """By arc length of the latents."""
+    """By arc length of the latents; see `constant_speed_in_pictures` for the arguments."""
     return ConstantSpeed(steps_between(latents, spans=spans, samples=_LATENT_SAMPLES), rests=rests)
 
 

@@ -160,7 +160,7 @@ def _typed(needed: str, value: Any) -> Any:
         if "float" in needed:
             return _numbers(value)
         return tuple(int(each) for each in value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or "Track" in needed:
         return value
     if not math.isfinite(value):
         raise ValueError(f"{value} is no finite number.")

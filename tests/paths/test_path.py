@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from support import DATA
+from torch import nn
 
 import wplus
 from wplus.errors import LatentMismatchError, UnsupportedError
@@ -32,7 +34,9 @@ def latent_at(path: Path, position: float, controls: Controls = UNTOUCHED, cell:
 
 
 def mapped(G: Generator, *numbers: int, psi: float = 1) -> NDArray[np.float32]:
-    return np.concatenate([np.asarray(G.map(seeds_to_z([number], G.z_dim), None, psi)) for number in numbers])
+    """One by one, in the micro-batch that everything is mapped in."""
+    rows = [G.map(seeds_to_z([number] * G.micro_batch, G.z_dim), None, psi)[:1] for number in numbers]
+    return np.concatenate(rows)
 
 
 _RICH = Walk(
@@ -130,7 +134,9 @@ def test_in_z_truncation_is_the_mappings_own(tiny: Generator) -> None:
 
 @pytest.mark.parametrize("interp", ["spline", "catmull-rom", "slerp"])
 @pytest.mark.parametrize("space", ["w", "z"])
-def test_constant_speed_is_within_three_percent_in_w(tiny: Generator, interp: Interp, space: str) -> None:
+def test_constant_speed_is_within_a_percent_in_w_and_five_where_z_is_mapped(
+    tiny: Generator, interp: Interp, space: str
+) -> None:
     walk = Walk(keyframes=seeds(1, 2, 3, 4, 5), interp=interp, space="w" if space == "w" else "z", loop=True)
     plain, even = (Path(tiny, replace(walk, constant_speed=speed)) for speed in ("none", "w"))
 
@@ -139,7 +145,8 @@ def test_constant_speed_is_within_three_percent_in_w(tiny: Generator, interp: In
         return np.linalg.norm(np.diff(np.stack(points).reshape(401, -1).astype(np.float64), axis=0), axis=1)
 
     spread = np.abs(steps(even) / np.median(steps(even)) - 1)
-    assert np.sort(spread)[:-5].max() < 0.03  # but for steps across the corners of a slerp
+    # But for steps across the corners of a slerp, and the mapping's own.
+    assert np.sort(spread)[:-5].max() < (0.01 if space == "w" else 0.05)
     assert steps(plain).max() / steps(plain).min() > 1.3
     order = [even._time(0, position) for position in np.linspace(0, 4.99, 100)]
     assert min(np.diff(order)) > 0
@@ -230,6 +237,22 @@ def test_directions_move_latents_by_their_track_or_by_hand(tiny: Generator, tmp_
         path.at(0, Controls(directions={"age": 1.0}))
 
 
+def test_a_plain_network_walks_in_z_and_along_directions_of_it(tmp_path: FilePath) -> None:
+    layers = nn.Sequential(nn.ConvTranspose2d(5, 4, 4, 1, 0), nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1), nn.Tanh())
+    torch.save({f"main.{name}": value for name, value in layers.state_dict().items()}, tmp_path / "plain.pt")
+    with wplus.load(tmp_path / "plain.pt", device="cpu", batch=2) as plain:
+        np.save(tmp_path / "age.npy", np.ones((1, 5)))
+        use = DirectionUse(file="age.npy", amount=constant(2.0))
+        walk = Walk(keyframes=seeds(1, 2), directions={"age": use}, constant_speed="w")
+        path = Path(plain, walk, folder=tmp_path)
+        np.testing.assert_allclose(latent_at(path, 1), seeds_to_z([2], plain.z_shape)[0] + 2, atol=1e-6)
+        assert path.draw(plain, path.at(0.5)).shape == (8, 8, 3)
+        with pytest.raises(UnsupportedError, match="Style mixing needs a W space"):
+            path.at(0, Controls(mix_seed=1, mix_layers=(0,)))
+        with pytest.raises(UnsupportedError, match="no truncation"):
+            Path(plain, replace(walk, truncation_psi=constant(0.5)), folder=tmp_path)
+
+
 def test_a_mix_takes_layers_of_another_seed(tiny: Generator) -> None:
     path = Path(tiny, Walk(keyframes=seeds(1, 2), truncation_psi=constant(0.7)))
     whole, half = (
@@ -246,7 +269,7 @@ def test_a_mix_takes_layers_of_another_seed(tiny: Generator) -> None:
 def test_classes_change_from_keyframe_to_keyframe(conditional: Generator) -> None:
     keyframes = (Keyframe(seed=1, class_index=0), Keyframe(seed=1, class_index=2), Keyframe(seed=1))
     labels, z = np.eye(3, dtype=np.float32), seeds_to_z([1], 16)
-    own = [np.asarray(conditional.map(z, labels[i : i + 1]))[0] for i in range(3)]
+    own = [conditional.map(np.repeat(z, 2, axis=0), labels[i : i + 1])[0] for i in range(3)]
     walk = Walk(keyframes=keyframes, class_index=1, interp="linear")
     path = Path(conditional, walk)
     np.testing.assert_array_equal(latent_at(path, 1), own[2])

@@ -1,8 +1,9 @@
 """Facts about walk files: what is written comes back, old files stay readable, and nothing else gets in."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from support import DATA
 
 from wplus.errors import ArtifactError, UnsupportedError
-from wplus.paths.description import DirectionUse, Keyframe, MixUse, NoiseUse, Walk
+from wplus.interpolation import Interp
+from wplus.paths.description import ConstantSpeed, DirectionUse, Keyframe, MixUse, NoiseUse, Walk
+from wplus.paths.easing import Easing
 from wplus.paths.tracks import Track, constant
-from wplus.paths.walk_files import json_of_walk, read_walk, walk_of_json, write_walk
+from wplus.paths.walk_files import _schema, json_of_walk, read_walk, walk_of_json, write_walk
 
 _LEAST: dict[str, Any] = {"format": "wplus walk", "version": 1, "keyframes": [{"seed": 1}, {"seed": 2}]}
 _WHOLE = Walk(
@@ -58,6 +61,21 @@ def test_a_file_of_version_1_is_read_for_ever() -> None:
 def test_what_is_written_comes_back(tmp_path: Path, name: str, walk: Walk) -> None:
     write_walk(tmp_path / name, walk)
     assert read_walk(tmp_path / name) == walk
+
+
+def test_a_file_may_say_all_that_a_walk_can_be() -> None:
+    properties = _schema()["properties"]
+    assert set(properties) - {"format", "version"} == {each.name for each in fields(Walk)}
+    pairs = [
+        (Keyframe, _schema()["$defs"]["keyframe"]),
+        (NoiseUse, properties["noise"]),
+        (MixUse, properties["mix"]),
+        (DirectionUse, properties["directions"]["additionalProperties"]),
+    ]
+    for kind, part in pairs:
+        assert set(part["properties"]) == {each.name for each in fields(kind)}
+    for name, known in (("interp", Interp), ("easing", Easing), ("constant_speed", ConstantSpeed)):
+        assert set(properties[name]["enum"]) == set(get_args(known))
 
 
 def test_what_is_as_by_default_is_left_out() -> None:
