@@ -1,9 +1,9 @@
-# make demo | test | check | bench: each prepares .venv with what it needs.
+# make demo | test | check | bench | soak: each prepares .venv with what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 
-.PHONY: demo test kernels-full check bench
+.PHONY: demo test kernels-full soak check bench
 
 demo: .venv/.demo
 	@$(BIN)/wplus doctor
@@ -29,6 +29,11 @@ test: .venv/.test .cache/wheels
 
 kernels-full: .venv/.test
 	$(BIN)/pytest -m "aot or aot_full" tests/kernels
+
+# Three hours: make soak SOAK_MINUTES=180
+SOAK_MINUTES ?= 20
+soak: .venv/.test
+	$(BIN)/pytest -m soak -s --soak-minutes=$(SOAK_MINUTES) tests/live/test_soak.py
 
 check: .venv/.test
 	$(BIN)/ruff format --check .

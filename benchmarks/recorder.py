@@ -50,7 +50,7 @@ class Recorder:
         self.rows: list[Row] = []
         self.samples: list[dict[str, Any]] = []
         self.notes: list[str] = []
-        self._threads = threads
+        self.threads = threads
         self._circumstances = circumstances()
         if device:
             self._circumstances["machine"] = f"{device}; {self._circumstances['machine']}"
@@ -84,7 +84,7 @@ class Recorder:
             dtype=dtype_name(dtype),
             batch=batch,
             resolution=self._resolution,
-            threads=self._threads,
+            threads=self.threads,
             metric=metric,
             unit=unit,
             p20=summary.p20,

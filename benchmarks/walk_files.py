@@ -63,7 +63,7 @@ def measure_files(
         runs["wplus walk"]()
         _check(file, drawn)
         runs["encoder alone"]()
-        costs, again = _rounds(runs, rounds)
+        costs, again = run_rounds(runs, rounds)
     recorder.begin(f"file {suffix}, {network}", G.img_resolution)
     _record(G, recorder, costs, again, frames)
 
@@ -97,7 +97,7 @@ def _check(file: Path, drawn: list[Picture]) -> None:
             raise ParityError(f"Frame {number} of {file.name} is {psnr:.1f} dB from its picture; nothing was timed.")
 
 
-def _rounds(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[Cost]], list[Cost]]:
+def run_rounds(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[Cost]], list[Cost]]:
     """Every run once a round, and the first of them once more; every other round in reverse order."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     again: list[Cost] = []

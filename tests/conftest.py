@@ -19,6 +19,11 @@ from wplus.generator import Generator
 _WHEELS = Path(os.environ.get("WPLUS_TEST_WHEELS", Path(__file__).parents[1] / ".cache" / "wheels"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the show of the soak test runs."""
+    parser.addoption("--soak-minutes", type=float, default=20.0, help="of the tests marked soak")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _poisoned_memory() -> Iterator[None]:
     """torch.empty gives NaN, so that reading what nobody wrote shows."""
