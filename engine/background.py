@@ -21,7 +21,8 @@ class Background:
     def __init__(self, *, workers: int = 1, depth: int = 4) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         names = (f"wplus-background-{i}" for i in range(workers))
-        self._threads = [threading.Thread(target=self._work, name=name) for name in names]
+        # Daemons: Ctrl-C while they are being started leaves them without an end, and the process is to have one.
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         self._slots = threading.BoundedSemaphore(depth)
         self._failure: BaseException | None = None
         self._aborted = False

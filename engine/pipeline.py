@@ -43,7 +43,8 @@ def _ahead(items: Iterator[_T], depth: int) -> Stage[_T]:
     made: SimpleQueue[_T | _Failure | object] = SimpleQueue()
     slots = threading.Semaphore(depth)
     is_over = threading.Event()
-    thread = threading.Thread(target=_make, args=(items, made, slots, is_over), name="wplus-stage")
+    # A daemon: Ctrl-C while it is being started leaves it without an end, and the process is to have one.
+    thread = threading.Thread(target=_make, args=(items, made, slots, is_over), name="wplus-stage", daemon=True)
     thread.start()
     try:
         while (item := made.get()) is not _END:

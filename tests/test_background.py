@@ -1,11 +1,26 @@
 """Facts about the queue of work in the background."""
 
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from wplus.background import Background
+
+_INTERRUPTED = """
+import threading
+from {module} import {name}
+start = threading.Thread.start
+
+def interrupted(self):
+    start(self)
+    raise KeyboardInterrupt
+
+threading.Thread.start = interrupted
+{call}
+"""
 
 
 def test_jobs_of_one_worker_run_in_order() -> None:
@@ -73,3 +88,17 @@ def test_an_interrupted_block_drops_what_waits() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert done == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        ("wplus.background", "Background", "with Background(): pass"),
+        ("wplus.pipeline", "ahead", "next(ahead(iter(range(9)), depth=2))"),
+    ],
+)
+def test_an_interrupt_while_threads_start_does_not_keep_the_process(module: str, name: str, call: str) -> None:
+    code = _INTERRUPTED.format(module=module, name=name, call=call)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in ended.stderr
+    assert ended.returncode != 0

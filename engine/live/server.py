@@ -115,7 +115,7 @@ def serve(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serves until Ctrl-C or SIGTERM, and ends in order. The main thread waits for them; in it, uvicorn would raise the
     signal once more when it has ended, and say so with a traceback.
     """
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="wplus-server")
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="wplus-server", daemon=True)
     before = signal.signal(signal.SIGTERM, _interrupt)
     thread.start()
     try:
