@@ -59,8 +59,8 @@ def open_fast(checkpoint: Checkpoint, threads: int, *, exact: bool = False) -> G
     return Generator.of_bundle(bundle, device="cpu", backend="openvino", precision=precision, threads=threads)
 
 
-def median_seconds(G: Generator, walk: Walk, *, pictures: int) -> float:
-    """What one picture of a walk takes, drawn alone; the first is not counted."""
+def picture_seconds(G: Generator, walk: Walk, *, pictures: int) -> list[float]:
+    """What each picture of a walk takes, drawn alone; the first is not counted."""
     path = WalkPath(G, walk)
     seconds = []
     for position in np.linspace(0, path.length, pictures + 1, endpoint=False):
@@ -68,7 +68,7 @@ def median_seconds(G: Generator, walk: Walk, *, pictures: int) -> float:
         start = time.perf_counter()
         for _ in draw_moments(G, moments, batch=1):
             seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds[1:]))
+    return seconds[1:]
 
 
 def _drawn_beforehand(side: int) -> list[Picture]:

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import torch
 
-from wplus.benchmarks.live_networks import SleepingGenerator, median_seconds
+from wplus.benchmarks.live_networks import SleepingGenerator, picture_seconds
 from wplus.benchmarks.live_server import Viewer, served
 from wplus.benchmarks.recorder import Recorder
+from wplus.benchmarks.timing import excess, summarize
 from wplus.benchmarks.walk_report import BARS, BESIDES, PERCENTILES
 from wplus.errors import WplusError
 from wplus.generator import Generator
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 _SEEDS: Final = range(8)
 _MOST_FPS: Final = 30.0  # as `wplus live` has it
 _USE: Final = 0.8  # of a frame's time that the network may take
+_PICTURES: Final = 20  # that say how long the network takes
 _PATIENCE: Final = 120.0  # seconds for the first picture
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -41,13 +43,13 @@ class LiveNetwork:
     open: Callable[[], Generator]  # called anew by each show
 
 
-def measure_live(recorder: Recorder, networks: Sequence[LiveNetwork], *, rounds: int, seconds: float) -> None:
+def measure_live(recorder: Recorder, networks: Sequence[LiveNetwork], *, rounds: int, frames: int) -> None:
     """Rows of each network at its own size, and of one that sleeps as long at each size of `BARS`.
 
     Args:
         networks: Real ones.
         rounds: Shows of each; all are run in turn, every other round in reverse order.
-        seconds: That a show takes.
+        frames: Of a show at its own rate; its first ones map the keyframes, and should not be many of all.
 
     Raises:
         WplusError: a show, its server or its viewer failed.
@@ -57,7 +59,7 @@ def measure_live(recorder: Recorder, networks: Sequence[LiveNetwork], *, rounds:
     for done in range(rounds):
         _log.info("benchmark: live, round %d of %d", done + 1, rounds)
         for subject in subjects if done % 2 == 0 else reversed(subjects):
-            figures[subject].append(_show(subject, seconds))
+            figures[subject].append(_show(subject, frames / subject.fps))
     for subject, found in figures.items():
         _record(recorder, subject, found)
 
@@ -72,14 +74,16 @@ class _Subject:
     label: str
     dtype: torch.dtype
     fps: float
+    excess: float  # by which share the network's median lay above its best: large where something else was running
 
 
 def _subjects(network: LiveNetwork) -> Iterator[_Subject]:
     with network.open() as G:
-        seconds = median_seconds(G, _walk(_MOST_FPS), pictures=20)
+        samples = picture_seconds(G, _walk(_MOST_FPS), pictures=_PICTURES)
         side, label, dtype = G.img_resolution, f"wplus {G.backend}", _DTYPES[G.dtype]
-    fps = min(_MOST_FPS, _USE / seconds)
-    yield _Subject(name=f"live, {network.name}", side=side, open=network.open, label=label, dtype=dtype, fps=fps)
+    seconds = summarize(samples).median
+    how: dict[str, Any] = {"fps": min(_MOST_FPS, _USE / seconds), "excess": excess(samples)}
+    yield _Subject(name=f"live, {network.name}", side=side, open=network.open, label=label, dtype=dtype, **how)
     for size in BARS:
         yield _Subject(
             name=f"live, asleep for {1e3 * seconds:.1f} ms as {network.name} takes",
@@ -87,7 +91,7 @@ def _subjects(network: LiveNetwork) -> Iterator[_Subject]:
             open=partial(SleepingGenerator, size, seconds),
             label="wplus asleep",
             dtype=torch.float32,
-            fps=fps,
+            **how,
         )
 
 
@@ -124,7 +128,8 @@ def _record(recorder: Recorder, subject: _Subject, figures: list[Figures]) -> No
     recorder.begin(subject.name, subject.side)
 
     def add(name: str, metric: str, unit: str, samples: list[float]) -> None:
-        recorder.add(f"{subject.label}: {name}", subject.dtype, 1, metric, unit, samples)
+        how = {"baseline_excess": subject.excess}
+        recorder.add(f"{subject.label}: {name}", subject.dtype, 1, metric, unit, samples, **how)
 
     for stage in STAGES:
         for percentile in PERCENTILES:

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
 
+from wplus.backends import BackendName
 from wplus.backends.eager import cpu_has_bfloat16
 from wplus.benchmarks.baseline import NvidiaFormulation
 from wplus.benchmarks.contestants import BASELINE, Entry, dtype_name
@@ -125,7 +126,9 @@ def _one_of_ours(G: Generator, frames: int) -> Filmer:
     config = WalkConfig(interp="linear", loop=True, frames=frames, fps=_FPS, truncation_psi=_PSI)
     video = VideoOptions(bitrate=BITRATE)
     return Filmer(
-        entry=Entry(kind="wplus", backend=G.backend, precision="exact" if G.dtype == "float32" else "fast"),
+        entry=Entry(
+            kind="wplus", backend=cast(BackendName, G.backend), precision="exact" if G.dtype == "float32" else "fast"
+        ),
         dtype=getattr(torch, G.dtype),
         film=lambda file: walk(G, _SEEDS, output=file, config=config, video=video),
         pictures=lambda: walk_frames(G, _SEEDS, config),

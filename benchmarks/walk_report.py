@@ -24,7 +24,9 @@ def tables(rows: Sequence[Row], notes: Sequence[str] = ()) -> str:
         parts += ["## Live", text]
     if raced := [row for row in rows if row.case.startswith("video, ")]:
         parts += ["## Against what is done today", speed_table(raced), quietness(raced), race_verdict(raced)]
-    restless = {row.case: row.baseline_excess or 0.0 for row in rows if not row.counts and row.metric == "frame"}
+    restless = {
+        row.case: row.baseline_excess or 0.0 for row in rows if not row.counts and row.metric in ("frame", *PERCENTILES)
+    }
     parts += [
         f"Note: The times of {case} **do not count**: the network's median lies {share:.0%} above its best, and up to "
         f"{MOST_EXCESS:.0%} is quiet."

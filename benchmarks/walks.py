@@ -35,14 +35,14 @@ class _Effort:
 
     frames: int  # of a file
     rounds: int
-    show_seconds: float
+    show_frames: int
     shows: int  # of each network
     raced_frames: int  # of a file of the large network
     races: int
 
 
-_WHOLE = _Effort(frames=900, rounds=9, show_seconds=12, shows=5, raced_frames=48, races=7)
-_QUICK = _Effort(frames=120, rounds=3, show_seconds=5, shows=2, raced_frames=16, races=3)
+_WHOLE = _Effort(frames=900, rounds=9, show_frames=300, shows=3, raced_frames=48, races=7)
+_QUICK = _Effort(frames=120, rounds=3, show_frames=60, shows=2, raced_frames=8, races=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def _measure_live(options: WalksOptions, recorder: Recorder, large: Checkpoint, 
         LiveNetwork(name=options.network, open=lambda: _open(options, threads)),
         LiveNetwork(name=f"{options.large} fast", open=lambda: open_fast(large, threads)),
     ]
-    measure_live(recorder, networks, rounds=effort.shows, seconds=effort.show_seconds)
+    measure_live(recorder, networks, rounds=effort.shows, frames=effort.show_frames)
 
 
 def _open(options: WalksOptions, threads: int) -> Generator:

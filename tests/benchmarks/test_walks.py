@@ -46,7 +46,7 @@ def measured(network: str) -> Report:
 @pytest.fixture(scope="module")
 def shown(network: str) -> Report:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program, "_QUICK", replace(program._QUICK, show_seconds=0.3, shows=1))
+        patch.setattr(program, "_QUICK", replace(program._QUICK, show_frames=9, shows=1))
         patch.setattr("wplus.benchmarks.walk_live.BARS", {32: 1000.0})
         return run_walks(WalksOptions(only="live", quick=True, network=network, large=network))
 
@@ -116,7 +116,7 @@ def test_a_show_that_cannot_be_drawn_stops_the_benchmark(network: str, monkeypat
 
     subject = LiveNetwork(name="broken", open=open_once)
     with pytest.raises(WplusError, match="live, broken showed no picture"):
-        measure_live(Recorder(1), [subject], rounds=1, seconds=0.1)
+        measure_live(Recorder(1), [subject], rounds=1, frames=3)
 
 
 def test_a_viewer_whose_show_ends_the_connection_says_so(tmp_path: Path, network: str) -> None:
