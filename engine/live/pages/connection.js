@@ -20,6 +20,7 @@ export class Connection {
   constructor(hear) {
     this.hear = hear;
     this.waiting = {}; // parameters that were changed since the last message: the newest value of each
+    this.asked = {}; // parameters that this page changed: the last value of each, and when
     this.timer = 0;
     this.retry = 250;
     this.frames = []; // when the last ones were painted
@@ -93,6 +94,7 @@ export class Connection {
   /** Changes parameters. At most 60 messages a second go out; of each parameter the newest value. */
   set(values) {
     Object.assign(this.waiting, values);
+    for (const [name, value] of Object.entries(values)) this.asked[name] = { value, at: performance.now() };
     if (!this.timer) {
       this.flush();
       this.timer = setTimeout(() => {
@@ -100,6 +102,12 @@ export class Connection {
         if (Object.keys(this.waiting).length) this.set({});
       }, 16);
     }
+  }
+
+  /** What a parameter is as far as this page knows: what it asked for just now, else what the server told. */
+  latest(name, told) {
+    const asked = this.asked[name];
+    return asked && performance.now() - asked.at < 1000 ? asked.value : told;
   }
 
   flush() {

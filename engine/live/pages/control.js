@@ -178,7 +178,7 @@ function note(text, kind = "bad") {
 
 // Hands
 
-$("play").onclick = () => set({ playing: !state?.playing });
+$("play").onclick = () => set({ playing: !connection.latest("playing", state?.playing) });
 $("position").oninput = () => {
   scrubbing = true;
   set({ position: Number($("position").value) });
@@ -191,8 +191,8 @@ $("loopbox").onchange = () => set({ loop: $("loopbox").checked });
 $("tap").onclick = () => connection.do("tap");
 $("bpm").onchange = () => $("bpm").checkValidity() && set({ bpm: $("bpm").value === "" ? null : Number($("bpm").value) });
 $("bpm-off").onclick = () => set({ bpm: null });
-$("freeze").onclick = () => set({ freeze: !state?.freeze });
-$("black").onclick = () => set({ fade: state?.fade > 0.5 ? 0 : 1 });
+$("freeze").onclick = () => set({ freeze: !connection.latest("freeze", state?.freeze) });
+$("black").onclick = () => set({ fade: connection.latest("fade", state?.fade) > 0.5 ? 0 : 1 });
 $("mix-seed").onchange = () => $("mix-seed").checkValidity() && mixIn($("mix-seed").value === "" ? null : Number($("mix-seed").value));
 $("mix-dice").onclick = () => mixIn(diceSeed());
 $("mix-off").onclick = () => mixIn(null);

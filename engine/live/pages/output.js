@@ -79,7 +79,7 @@ function look(changes) {
 /** To black, or back to the picture, over a second and a half. */
 function fade() {
   cancelAnimationFrame(fading);
-  const from = state.fade ?? 0;
+  const from = connection.latest("fade", state.fade) ?? 0;
   const to = from < 0.5 ? 1 : 0;
   const start = performance.now();
   const step = (now) => {
@@ -96,7 +96,7 @@ function fullScreen() {
 }
 
 const KEYS = {
-  " ": () => connection.set({ freeze: !state.freeze }),
+  " ": () => connection.set({ freeze: !connection.latest("freeze", state.freeze) }),
   b: fade,
   f: fullScreen,
   Enter: fullScreen,
