@@ -26,7 +26,7 @@ from wplus.walk import WalkConfig, frame_positions, walk
 _log = logging.getLogger(__name__)
 
 _SEEDS = list(range(6))
-_LEAST_PSNR = 25.0  # decibels of a decoded frame; random networks draw what is hard to encode
+_LEAST_PSNR = 20.0  # decibels of a decoded frame; random networks draw what is hard to encode
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Run = Callable[[], object]
