@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wplus.errors import ArtifactError
+from wplus.live.mapping_json import bindings_of_json
 from wplus.live.parameters import check, short
 from wplus.live.performance import State
 from wplus.paths.description import Walk
@@ -39,6 +40,7 @@ def read_preset(preset: Mapping[str, Any]) -> tuple[Walk, dict[str, Any], dict[s
     parameters, controls = live.get("parameters", {}), live.get("controls")
     if not isinstance(parameters, dict) or not isinstance(controls, dict | None):
         raise ValueError("live has parameters or controls that are no objects.")
+    bindings_of_json(controls or {})  # what cannot be used is refused before anything changes
     return walk, {name: check(name, value) for name, value in parameters.items()}, controls
 
 

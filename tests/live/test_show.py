@@ -208,7 +208,7 @@ def test_a_snapshot_is_what_is_shown_with_its_latent(show: tuple[Show, Rememberi
 
 def test_a_preset_is_a_walk_file_and_brings_everything_back(opener: Open) -> None:
     with watched(opener) as (show, _, _):
-        show.controls = {"osc": {"/1/fader1": "speed"}}
+        show.controls = {"bindings": [{"control": "osc/1/fader1", "parameter": "speed"}]}
         show.change({"seeds": [5, 6], "speed": 0.25, "truncation_psi": 0.5, "position": 0.75, "playing": False})
         preset = json.loads(json.dumps(show.preset()))
     from wplus.paths.walk_files import walk_of_json
@@ -217,7 +217,11 @@ def test_a_preset_is_a_walk_file_and_brings_everything_back(opener: Open) -> Non
     with watched(opener) as (other, _, _):
         other.load_preset(preset)
         state = other.state()
-        assert other.controls == {"osc": {"/1/fader1": "speed"}}
+        assert other.controls == {"bindings": [{"control": "osc/1/fader1", "parameter": "speed"}]}
+        spoilt = {**preset, "live": {"controls": {"bindings": [{"control": "osc/1/fader1"}]}}}
+        with pytest.raises(ValueError, match="parameter"):
+            other.load_preset({**spoilt, "keyframes": [{"seed": 7}, {"seed": 8}]})
+        assert other.state()["seeds"] == state["seeds"]
         with pytest.raises((ValueError, WplusError), match="format"):
             other.load_preset({"live": {}})
     assert [state[name] for name in ("seeds", "speed", "truncation_psi", "position", "playing")] == [
