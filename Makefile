@@ -33,7 +33,7 @@ kernels-full: .venv/.test
 # Three hours: make soak SOAK_MINUTES=180
 SOAK_MINUTES ?= 20
 soak: .venv/.test
-	$(BIN)/pytest -m soak -s --soak-minutes=$(SOAK_MINUTES) tests/live/test_soak.py
+	$(BIN)/pytest -m soak -o log_cli=true --soak-minutes=$(SOAK_MINUTES) tests/live/test_soak.py
 
 check: .venv/.test
 	$(BIN)/ruff format --check .

@@ -57,7 +57,7 @@ def test_a_show_at_full_rate_stays_as_it_began(tmp_path: Path, request: pytest.F
     _log.warning("%s; viewers saw %s", {name: figures[name] for name in ("frames", "dropped", "fps", "failures")}, seen)
     assert max(held[warm:]) - held[warm] <= _MOST_GROWTH
     assert figures["failures"] == 0
-    assert figures["frames"] + figures["dropped"] >= 0.95 * _FPS * seconds
+    assert figures["frames"] >= 0.5 * _FPS * seconds  # two cores that do nothing else draw all of them
     assert min(seen) > 0.2 * figures["frames"]
 
 
