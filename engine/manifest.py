@@ -12,6 +12,7 @@ import fastjsonschema
 from wplus.checkpoints.checkpoint import Provenance
 from wplus.config import Config, StyleConfig, WrappedConfig, config_from_dict, config_to_dict
 from wplus.errors import ArtifactError
+from wplus.plain_json import no_constant, short
 
 GraphPrecision = Literal["fp32", "fp16", "bf16"]
 NoiseVariant = Literal["const", "none", "input"]
@@ -140,11 +141,11 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """
     values = _object(text)
     if values.get("format") != FORMAT:
-        raise ArtifactError(f"Its format is {_short(values.get('format'))}; {FORMAT!r} is needed.")
+        raise ArtifactError(f"Its format is {short(values.get('format'))}; {FORMAT!r} is needed.")
     version = values.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ArtifactError(
-            f"It has the format version {_short(version)}, and this wplus reads up to {FORMAT_VERSION}: a newer one "
+            f"It has the format version {short(version)}, and this wplus reads up to {FORMAT_VERSION}: a newer one "
             "wrote it. Update wplus: pip install --upgrade wplus."
         )
     check_schema("manifest", values)
@@ -163,7 +164,7 @@ def check_schema(name: Literal["manifest", "parity"], values: Any) -> None:
     except fastjsonschema.JsonSchemaValueException as exc:
         field_name = exc.name or ""
         where, said = field_name.removeprefix("data").removeprefix("."), exc.message.removeprefix(field_name)
-        raise ArtifactError(f"{_short(where) or 'It'}{_short(said, 300)}.") from exc
+        raise ArtifactError(f"{short(where) or 'It'}{short(said, 300)}.") from exc
 
 
 def parse_parity(text: str | bytes) -> dict[str, Any]:
@@ -235,23 +236,12 @@ def _check_graphs(manifest: Manifest) -> None:
 
 def _object(text: str | bytes) -> dict[str, Any]:
     try:
-        values = json.loads(text, parse_constant=_no_constant)
+        values = json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError) as exc:  # UnicodeDecodeError is one of the former
         raise ArtifactError(f"It is damaged, no JSON: {exc}.") from exc
     if not isinstance(values, dict):
         raise ArtifactError(f"It holds a {type(values).__name__}; a JSON object is needed.")
     return values
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _short(value: object, most: int = 60) -> str:
-    """As text that neither fills nor steers the terminal."""
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @cache

@@ -16,6 +16,7 @@ from wplus.errors import ArtifactError, UnsupportedError
 from wplus.files import whole_file
 from wplus.paths.description import DirectionUse, Keyframe, MixUse, NoiseUse, Walk
 from wplus.paths.tracks import Track, constant
+from wplus.plain_json import no_constant, short
 
 FORMAT = "wplus walk"
 FORMAT_VERSION = 1
@@ -43,7 +44,7 @@ def read_walk(path: str | Path) -> Walk:
         if path.suffix.lower() == ".toml":
             values: Any = tomllib.loads(text)
         else:
-            values = json.loads(text, parse_constant=_no_constant)
+            values = json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"{path} is damaged, or no {_kind(path)}: {exc}.") from exc
     try:
@@ -96,23 +97,23 @@ def _check(values: Any) -> None:
     if not isinstance(values, Mapping):
         raise ArtifactError(f"It holds a {type(values).__name__}; a JSON object is needed.")
     if values.get("format") != FORMAT:
-        raise ArtifactError(f"Its format is {_short(values.get('format'))}; {FORMAT!r} is needed.")
+        raise ArtifactError(f"Its format is {short(values.get('format'))}; {FORMAT!r} is needed.")
     version = values.get("version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise ArtifactError(
-            f"It has the format version {_short(version)}, and this wplus reads up to {FORMAT_VERSION}: a newer one "
+            f"It has the format version {short(version)}, and this wplus reads up to {FORMAT_VERSION}: a newer one "
             "wrote it. Update wplus: pip install --upgrade wplus."
         )
     if unknown := [name for name in values if name not in _schema()["properties"]]:
         raise ArtifactError(
-            f"It has the unknown field {_short(unknown[0])}; known: {', '.join(_schema()['properties'])}."
+            f"It has the unknown field {short(unknown[0])}; known: {', '.join(_schema()['properties'])}."
         )
     try:
         _validator()(values)
     except fastjsonschema.JsonSchemaValueException as exc:
         name = exc.name or ""
         where, said = name.removeprefix("data").removeprefix("."), exc.message.removeprefix(name)
-        raise ArtifactError(f"{_short(where) if where else 'It'}{_short(said, 300)}.") from exc
+        raise ArtifactError(f"{short(where) if where else 'It'}{short(said, 300)}.") from exc
 
 
 def _walk(values: Mapping[str, Any]) -> Walk:
@@ -199,17 +200,6 @@ def _toml(values: dict[str, Any]) -> str:
 
 def _kind(path: Path) -> str:
     return "TOML" if path.suffix.lower() == ".toml" else "JSON"
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _short(value: object, most: int = 60) -> str:
-    """As text that neither fills nor steers the terminal."""
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @cache
