@@ -1,5 +1,7 @@
 """`wplus live`: a walk in real time, steered in a browser, by OSC and by MIDI."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,10 @@ def command(**options: Any) -> None:
         raise
     known = {name: options[name] for name in LiveRun.__dataclass_fields__ if name in options}
     outcome = run_live(LiveRun(**known, opening=_opening(options)), say=click.echo)
-    click.echo(outcome)
+    click.echo(outcome.said)
+    if not outcome.is_over:  # Python's end would abort what is inside a runtime, and the process with it
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _check(options: dict[str, Any]) -> None:

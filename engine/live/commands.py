@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ class Commands:
         show: The show.
         folder: Where snapshots, takes and presets are kept: the folder that the show records to.
         controls: What OSC and MIDI move; None where neither is listened to.
-        audio: A file with the sound of recordings.
+        audio: A file with the sound of recordings and takes.
     """
 
     def __init__(
@@ -88,8 +89,15 @@ class Commands:
 
     def _take(self) -> dict[str, Any]:
         path = self._folder / f"take-{_now()}.json"
-        write_take(path, self._show.take())
+        write_take(path, replace(self._show.take(), audio=self._sound_of_takes()))
         return {"files": [path.name]}
+
+    def _sound_of_takes(self) -> str | None:
+        """The sound as takes in the folder name it: relative to them, where both can move together."""
+        if self._audio is None:
+            return None
+        audio, folder = self._audio.absolute(), self._folder.absolute()
+        return audio.relative_to(folder).as_posix() if audio.is_relative_to(folder) else str(audio)
 
     def _presets(self) -> dict[str, Any]:
         names = [path.name.removesuffix(PRESET_SUFFIX) for path in self._folder.glob(f"*{PRESET_SUFFIX}")]

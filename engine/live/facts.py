@@ -5,6 +5,7 @@ from typing import Any
 from wplus.generator import Generator
 from wplus.live.budget import Level
 from wplus.live.performance import State
+from wplus.paths.cells import cells_of
 
 
 def facts_of(G: Generator) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def state_json(
         "duration": state.length * state.values["seconds_per_keyframe"],
         "beat": state.beat,
         "grid": list(state.walk.grid),
+        "cells": cells_of(len(state.walk.keyframes), grid=state.walk.grid, num_keyframes=state.walk.num_keyframes),
         "keyframes": [
             {"seed": frame.seed, "file": frame.file, "index": frame.index, "class_index": frame.class_index}
             for frame in state.walk.keyframes

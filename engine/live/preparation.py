@@ -48,11 +48,17 @@ class Preparation:
         if painter is not None:
             painter.close()
 
+    def wait(self, timeout: float) -> bool:
+        """Waits for the end of the thread; returns whether it has come."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         painter = None
         try:
             painter = self._open()
-            self.seconds = _timed(painter, self._look)
+            if not self._is_given_up:
+                self.seconds = _timed(painter, self._look)
         except Exception as exc:
             _log.warning("The other generator could not be prepared: %s", exc)
             self.error = str(exc) or type(exc).__name__

@@ -2,23 +2,20 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from itertools import groupby, islice
-from pathlib import Path as FilePath
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from wplus.generator import Generator
-from wplus.live.painting import faded, scaled
-from wplus.live.performance import Look, Performance, State, walk_length
+from wplus.live.painting import Painter, faded, scaled
+from wplus.live.performance import Performance, State, walk_length
+from wplus.live.preset import with_whole_names
 from wplus.live.take import Take
 from wplus.media import Picture
-from wplus.paths.drawing import draw_frames
-from wplus.paths.path import Path
-from wplus.pipeline import ahead
 from wplus.recipe import recipe
 from wplus.video import VideoOptions, open_sink
 
@@ -26,16 +23,16 @@ from wplus.video import VideoOptions, open_sink
 def render_take(
     G: Generator,
     take: Take,
-    output: str | FilePath,
+    output: str | Path,
     *,
     fps: Fraction | float | None = None,
     size: tuple[int, int] | None = None,
     video: VideoOptions | None = None,
-    folder: FilePath | None = None,
+    folder: Path | None = None,
     facts: Mapping[str, Any] | None = None,
     progress: bool = False,
     allow_mismatch: bool = False,
-) -> FilePath:
+) -> Path:
     """Writes a take to `output`, and returns its path.
 
     Args:
@@ -60,17 +57,14 @@ def render_take(
     wanted = size or (rows * G.img_shape[0], columns * G.img_shape[1])
     video = video or VideoOptions()
     if video.audio is None and take.audio is not None:
-        video = replace(video, audio=(folder or FilePath()) / take.audio)
+        video = replace(video, audio=(folder or Path()) / take.audio)
     said = None if facts is None else recipe(G, "walk", {"fps": float(rate), **facts})
     frames = take_frames(G, take, fps=rate, folder=folder, allow_mismatch=allow_mismatch)
     count = _count(take, rate)
-    with (
-        open_sink(output, fps=rate, size=wanted, metadata=said, options=video) as sink,
-        closing(ahead(frames, depth=2 * G.micro_batch)) as drawn,
-    ):
-        for frame in tqdm(drawn, total=count, unit="frame", disable=None if progress else True):
+    with open_sink(output, fps=rate, size=wanted, metadata=said, options=video) as sink:
+        for frame in tqdm(frames, total=count, unit="frame", disable=None if progress else True):
             sink.write(scaled(frame, wanted))
-    return FilePath(output)
+    return Path(output)
 
 
 def take_states(take: Take, fps: Fraction | float) -> Iterator[State]:
@@ -91,30 +85,23 @@ def take_frames(
     take: Take,
     *,
     fps: Fraction | float,
-    folder: FilePath | None = None,
+    folder: Path | None = None,
     allow_mismatch: bool = False,
 ) -> Iterator[Picture]:
     """The frames of a take, uint8 `[rows * H, columns * W, C]`, drawn as they are asked for.
+
+    They are drawn one by one, as the show drew them: in larger batches they would differ by rounding.
 
     Raises:
         LatentMismatchError: the take is of another generator, or one of its files.
         ValueError: a walk does not fit this network.
     """
-    for walk, run in groupby(take_states(take, fps), key=lambda state: state.look.walk):
-        owned = replace(walk, generator=walk.generator or take.generator)
-        path = Path(G, owned, folder=folder, allow_mismatch=allow_mismatch)
-        columns, rows = walk.grid
-        last: tuple[Look, Picture] | None = None
-        while states := list(islice(run, max(1, G.micro_batch // path.cells))):
-            looks = [look for look, _ in groupby(state.look for state in states)]
-            if last is not None and looks[0] == last[0]:
-                del looks[0]
-            asked = [(look.position, look.controls) for look in looks]
-            pictures = draw_frames(G, path.along(asked), columns=columns, rows=rows)
-            for state in states:
-                if last is None or state.look != last[0]:  # while nothing moves, nothing is drawn
-                    last = (state.look, next(pictures))
-                yield faded(last[1], state.fade)
+    painter = Painter(G, allow_mismatch=allow_mismatch)
+    for walk, states in groupby(take_states(take, fps), key=lambda state: state.look.walk):
+        named = with_whole_names(replace(walk, generator=walk.generator or take.generator), folder)
+        for look, alike in groupby(states, key=lambda state: state.look):  # while nothing moves, nothing is drawn
+            picture = painter.paint(replace(look, walk=named))
+            yield from (faded(picture, state.fade) for state in alike)
 
 
 def _count(take: Take, fps: Fraction | float) -> int:

@@ -65,8 +65,16 @@ class LiveRun:
     allow_mismatch: bool = False
 
 
-def run_live(run: LiveRun, *, say: Callable[[str], None]) -> str:
-    """Runs a show until Ctrl-C; returns what is to be said of it.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a show went."""
+
+    said: str
+    is_over: bool  # see `Show.is_over`
+
+
+def run_live(run: LiveRun, *, say: Callable[[str], None]) -> Outcome:
+    """Runs a show until Ctrl-C.
 
     Raises:
         UnsupportedError: the port is in use, or a browser for the kiosk is missing.
@@ -99,7 +107,8 @@ def run_live(run: LiveRun, *, say: Callable[[str], None]) -> str:
         serve(server, listening)
     figures = show.stats()
     minutes, seconds = divmod(round(figures["time"]), 60)
-    return f"Live for {minutes}:{seconds:02}: {figures['frames']} frames, {figures['dropped']} dropped."
+    said = f"Live for {minutes}:{seconds:02}: {figures['frames']} frames, {figures['dropped']} dropped."
+    return Outcome(said, show.is_over)
 
 
 def address(listening: socket.socket, page: str, token: str | None) -> str:

@@ -78,6 +78,7 @@ class Show:
         self._recording: FileSink | None = None
         self._lock = threading.Lock()  # of the recording
         self.controls: dict[str, Any] = {}  # what OSC and MIDI are mapped to, as JSON: kept in presets and the autosave
+        self.is_over = False  # closed, and no thread of it is left in a runtime that cannot be broken off
         self._housekeeping = Housekeeping(self._config, self._autosaved, self._told, self._keep_journal)
         if saved is not None:
             self.load_preset(saved)
@@ -95,7 +96,7 @@ class Show:
 
     def close(self) -> None:
         """Ends the show: the state is saved, a recording is finished, all sinks are closed."""
-        self._supervisor.close()
+        self.is_over = self._supervisor.close()
         self._housekeeping.close()
         with self._lock:
             recording, self._recording = self._recording, None

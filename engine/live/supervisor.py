@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -23,6 +24,7 @@ Open = Callable[[], Generator]
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE: Final = 5.0  # seconds for what was being prepared when the show ends
 _SOUND: Final = 60.0  # seconds without a failure, after which the next one is the first again
 
 
@@ -65,6 +67,7 @@ class Supervisor:
         self._painter: Painter | None = None
         self._lower: Painter | None = None
         self._coming: dict[str, Preparation] = {}
+        self._given_up: list[Preparation] = []
         self._is_drawing = False
         self.error: str | None = None  # of the last failure, until frames come again
 
@@ -72,11 +75,19 @@ class Supervisor:
         """Starts the thread."""
         self._thread.start()
 
-    def close(self, timeout: float = 30.0) -> None:
-        """Ends the thread after the frame that it draws."""
+    def close(self, timeout: float = 30.0) -> bool:
+        """Ends the thread after the frame that it draws, and what is being prepared.
+
+        Returns:
+            Whether all has ended. What is left is inside a runtime and cannot be broken off: when the interpreter ends
+            before it does, the process is aborted.
+        """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        patience = time.monotonic() + _PATIENCE
+        ended = [preparation.wait(max(0.0, patience - time.monotonic())) for preparation in self._given_up]
+        return not self._thread.is_alive() and all(ended)
 
     def _run(self) -> None:
         hold = self._config.retry_seconds
@@ -160,6 +171,7 @@ class Supervisor:
         self._is_drawing = False
         for preparation in self._coming.values():
             preparation.give_up()
+        self._given_up = [one for one in (*self._given_up, *self._coming.values()) if not one.wait(0)]
         painters, self._painter, self._lower, self._coming = (self._painter, self._lower), None, None, {}
         for painter in painters:
             try:

@@ -16,6 +16,7 @@ from wplus.checkpoints import Checkpoint
 from wplus.errors import ArtifactError, WplusError
 from wplus.generator import Generator
 from wplus.live.config import LiveConfig
+from wplus.live.replay import take_frames
 from wplus.live.show import Show
 from wplus.media_metadata import read_metadata
 
@@ -72,6 +73,43 @@ class Breaking:
 
         G.images = images  # type: ignore[method-assign]
         return G
+
+
+def test_a_take_is_drawn_again_with_the_pictures_that_the_show_drew(
+    show: tuple[Show, Remembering, Events], tiny_checkpoint: Checkpoint
+) -> None:
+    running, sink, _ = show
+    for number, change in enumerate(({"speed": 3.0}, {"truncation_psi": 0.4, "seeds": [7, 8]}, {"fade": 0.5}), 1):
+        running.change(change)
+        sink.wait_for(8 * number)
+    take = running.take()
+    with Generator(tiny_checkpoint, device="cpu", batch=4, threads=1, name="tiny") as G:
+        again = list(take_frames(G, take, fps=take.fps))
+    shown = {frame.number: frame.picture for frame in list(sink.frames) if frame.number < len(again)}
+    assert len(shown) >= 20
+    assert all(np.array_equal(again[number], picture) for number, picture in shown.items())
+
+
+@pytest.mark.parametrize("ends_in_time", [True, False])
+def test_a_show_that_ends_waits_for_what_is_being_prepared_and_says_whether_it_ended(
+    opener: Open, monkeypatch: pytest.MonkeyPatch, ends_in_time: bool
+) -> None:
+    monkeypatch.setattr("wplus.live.supervisor._PATIENCE", 60.0 if ends_in_time else 0.05)
+    started, go_on, opened = threading.Event(), threading.Event(), []
+
+    def open_faster() -> Generator:
+        started.set()
+        go_on.wait(60)
+        opened.append(opener())
+        return opened[0]
+
+    with watched(opener, open_faster=open_faster) as (show, _, _):
+        assert started.wait(60)
+        if ends_in_time:
+            threading.Timer(0.1, go_on.set).start()
+    assert show.is_over == ends_in_time
+    assert len(opened) == ends_in_time
+    go_on.set()
 
 
 def test_a_show_draws_frames_of_the_walk(show: tuple[Show, Remembering, Events]) -> None:

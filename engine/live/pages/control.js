@@ -35,7 +35,7 @@ const set = (values) => {
   connection.set(values);
 };
 const keeping = makeKeeping(connection, note);
-const keyframes = strip($("strip"), (place) => set({ position: place }), replaceSeed);
+const keyframes = strip($("strip"), (position) => set({ position }), replaceSeed);
 
 for (const [id, specs] of Object.entries(ROWS)) fill($(id), specs);
 
