@@ -1,32 +1,25 @@
 """The real pages in a real browser, on the real demo."""
 
-import base64
-import io
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser_support import CHROMIUM, pixels, psnr, slide, wait_for_frames
 from numpy.typing import NDArray
-from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from served_support import Served, read_to_the_end, seeds_walk, served, wait_until
 from websockets.exceptions import ConnectionClosed
 
 import wplus
 from wplus.generator import Generator
 
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
 
 _PSI = 0.7
 _LEAST_PSNR = 30.0  # dB: what JPEG leaves of a picture
-
-_PIXELS = "document.getElementById('picture').toDataURL('image/png')"
 
 
 class _Failing:
@@ -61,14 +54,6 @@ def show(opening: _Failing, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def open_page(browser: Browser, show: Served) -> Iterator[Callable[[str], Page]]:
     """Opens a page of the show at its beginning; nothing in it may fail."""
@@ -95,7 +80,7 @@ def open_page(browser: Browser, show: Served) -> Iterator[Callable[[str], Page]]
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.on("dialog", lambda dialog: failures.append(f"a dialog: {dialog.message}"))
         page.goto(show.url(path))
-        _wait_for_frames(page)
+        wait_for_frames(page)
         return page
 
     yield opened
@@ -114,32 +99,9 @@ def sampled() -> Callable[[int, float], NDArray[np.uint8]]:
     return draw
 
 
-def _pixels(page: Page) -> NDArray[np.uint8]:
-    data = base64.b64decode(page.evaluate(_PIXELS).split(",", 1)[1])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-def _psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    error = np.mean((one.astype(float) - other.astype(float)) ** 2)
-    return float(20 * np.log10(255) - 10 * np.log10(max(error, 1e-9)))
-
-
-def _wait_for_frames(page: Page) -> None:
-    """Waits for the first picture: canvases begin smaller, or empty."""
-    wait_until(lambda: _pixels(page).shape[0] > 100 and bool(_pixels(page).any()))
-
-
 def _wait_for_picture(page: Page, wanted: NDArray[np.uint8]) -> None:
     """Waits until the canvas shows it."""
-    wait_until(lambda: _psnr(_pixels(page), wanted) >= _LEAST_PSNR)
-
-
-def _slide(page: Page, name: str, value: float) -> None:
-    page.eval_on_selector(
-        f"input[type=range][data-name={name}]",
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
-        value,
-    )
+    wait_until(lambda: psnr(pixels(page), wanted) >= _LEAST_PSNR)
 
 
 def _scrub(page: Page, value: float) -> None:
@@ -158,7 +120,7 @@ def test_the_canvas_shows_what_sample_draws_at_given_seeds_and_psi(
     _wait_for_picture(page, sampled(0, _PSI))
     for position, psi in ((1, _PSI), (3, 0.4)):
         _scrub(page, position)
-        _slide(page, "truncation_psi", psi)
+        slide(page, "truncation_psi", psi)
         _wait_for_picture(page, sampled(position, psi))
     page.fill("#seeds", "42, 7-9")
     page.press("#seeds", "Enter")
@@ -168,9 +130,9 @@ def test_the_canvas_shows_what_sample_draws_at_given_seeds_and_psi(
 
 def test_a_walk_moves_and_stops(open_page: Callable[[str], Page], show: Served) -> None:
     page = open_page("")
-    first = _pixels(page)
+    first = pixels(page)
     page.click("#play")
-    wait_until(lambda: _psnr(_pixels(page), first) < 25)
+    wait_until(lambda: psnr(pixels(page), first) < 25)
     wait_until(lambda: page.inner_text("#hud-fps") not in ("–", "0.0"))
     wait_until(lambda: page.inner_text("#hud-reaches") != "–")
     assert float(page.inner_text("#hud-reaches")) > 0
@@ -185,16 +147,16 @@ def test_scrubbing_back_gives_the_same_frame(
     _scrub(page, 1.37)
     wait_until(lambda: abs(show.show.state()["position"] - 1.37) < 0.01)
     page.wait_for_timeout(500)
-    first = _pixels(page)
+    first = pixels(page)
     _scrub(page, 2)
     _wait_for_picture(page, sampled(2, _PSI))
     _scrub(page, 1.37)
-    wait_until(lambda: np.array_equal(_pixels(page), first))
+    wait_until(lambda: np.array_equal(pixels(page), first))
 
 
 def test_hands_change_what_they_say(open_page: Callable[[str], Page], show: Served) -> None:
     page = open_page("")
-    _slide(page, "speed", -2)
+    slide(page, "speed", -2)
     page.select_option("select[data-name=easing]", "sine")
     page.select_option("select[data-name=interp]", "slerp")
     page.uncheck("#loopbox")
@@ -236,11 +198,11 @@ def test_a_reload_shows_the_same_state_and_picture(
     page = open_page("")
     page.fill("#seeds", "5, 6, 11")
     page.press("#seeds", "Enter")
-    _slide(page, "truncation_psi", 0.5)
+    slide(page, "truncation_psi", 0.5)
     _scrub(page, 2)
     _wait_for_picture(page, sampled(11, 0.5))
     page.reload()
-    _wait_for_frames(page)
+    wait_for_frames(page)
     _wait_for_picture(page, sampled(11, 0.5))
     assert page.input_value("#seeds") == "5, 6, 11"
     assert page.input_value("input[type=number][data-name=truncation_psi]") == "0.5"
@@ -279,23 +241,21 @@ def test_the_output_is_the_picture_alone_and_obeys_its_keys(
     page.keyboard.press("b")
     wait_until(lambda: show.show.state()["fade"] == 1)
     assert not show.show.state()["freeze"]
-    wait_until(lambda: _pixels(page).max() < 3)
+    wait_until(lambda: pixels(page).max() < 3)
     page.keyboard.press("b")
     _wait_for_picture(page, sampled(0, _PSI))
     for key, part in (("m", "mode=fill"), ("p", "filter=pixelated"), ("x", "flip=1"), ("m", "mode=tile")):
         page.keyboard.press(key)
         assert part in page.url
-    assert _pixels(page).shape[:2] == (860, 1280)
+    assert pixels(page).shape[:2] == (860, 1280)
     page.keyboard.press("m")
     page.keyboard.press("+")
     assert "tiles=3" in page.url
     page.reload()
-    wait_until(lambda: _pixels(page).shape[1] == 1280)
-    pixels = _pixels(page).astype(float)
+    wait_until(lambda: pixels(page).shape[1] == 1280)
+    shown = pixels(page).astype(float)
     side = round(860 / 3)
-    assert (
-        np.abs(pixels[: side - 2] - pixels[2 * side - 2 : side : -1][: side - 2]).mean() < 12
-    )  # the second row mirrors
+    assert np.abs(shown[: side - 2] - shown[2 * side - 2 : side : -1][: side - 2]).mean() < 12  # the second row mirrors
 
 
 def test_a_killed_renderer_leaves_the_picture_up_and_comes_back_with_the_state(
@@ -311,7 +271,7 @@ def test_a_killed_renderer_leaves_the_picture_up_and_comes_back_with_the_state(
     opening.fails = 2
     show.show.change({"truncation_psi": 0.5})
     wait_until(lambda: show.show.stats()["failures"] > before)
-    assert _psnr(_pixels(page), sampled(3, _PSI)) >= _LEAST_PSNR or _psnr(_pixels(page), sampled(3, 0.5)) >= _LEAST_PSNR
+    assert psnr(pixels(page), sampled(3, _PSI)) >= _LEAST_PSNR or psnr(pixels(page), sampled(3, 0.5)) >= _LEAST_PSNR
     _wait_for_picture(page, sampled(3, 0.5))
     assert show.show.state()["seeds"] == [0, 1, 2, 3]
     assert page.inner_text("#link") == "live"
@@ -323,11 +283,11 @@ def test_the_output_comes_back_by_itself_when_the_server_does(
     page = browser.new_page()
     with served(opening, seeds_walk(0, 1), tmp_path) as first:
         page.goto(first.url("output"))
-        _wait_for_frames(page)
-        up = _pixels(page)
-    assert np.array_equal(_pixels(page), up)  # and no word of it
+        wait_for_frames(page)
+        up = pixels(page)
+    assert np.array_equal(pixels(page), up)  # and no word of it
     with served(opening, seeds_walk(8, 9), tmp_path, port=first.port):
-        wait_until(lambda: not np.array_equal(_pixels(page), up))
+        wait_until(lambda: not np.array_equal(pixels(page), up))
     page.close()
 
 

@@ -12,6 +12,7 @@ from wplus.live.commands import Commands
 from wplus.live.config import LiveConfig
 from wplus.live.controls import Controls
 from wplus.live.show import Show
+from wplus.live.take import read_take
 
 
 @pytest.fixture
@@ -46,6 +47,19 @@ def test_learning_can_be_given_up(show: Show, tmp_path: Path) -> None:
         assert commands.state()["learning"] is None
         with pytest.raises(ValueError, match="velocity"):
             commands.run("learn", {"parameter": "velocity"})
+
+
+@pytest.mark.parametrize(
+    ("audio", "said"), [(None, None), ("kept/music/song.wav", "music/song.wav"), ("song.wav", "{}/song.wav")]
+)
+def test_a_take_names_the_sound_of_the_show(
+    show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audio: str | None, said: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("kept").mkdir()
+    commands = Commands(show, Path("kept"), audio=None if audio is None else Path(audio))
+    (name,) = commands.run("take", {})["files"]
+    assert read_take(tmp_path / "kept" / name).audio == (said and said.format(tmp_path))
 
 
 def test_only_what_was_kept_can_be_downloaded(show: Show, tmp_path: Path) -> None:

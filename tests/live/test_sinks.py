@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from audio_support import TONE, heard, pitch, sound
 
 from wplus.errors import ArtifactError
 from wplus.live import file_sink
@@ -92,6 +93,20 @@ def test_a_recording_has_one_frame_for_each_moment_whatever_was_drawn(tmp_path: 
     got = levels(tmp_path / "a.mp4")
     assert len(got) == sink.frames == 8
     assert np.abs(np.array(got) - [0, 10, 20, 20, 20, 20, 60, 70]).max() <= 3
+
+
+@pytest.mark.usefixtures("watched_slot")
+def test_a_recording_has_sound_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    song = sound(tmp_path / "song.wav", 3.0, codec="pcm_s16le")
+    sink = FileSink(tmp_path, Path("a.mp4"), fps=10, audio=song)
+    Fed(sink)(*range(20, 35))
+    sink.close()
+    assert sink.error is None
+    assert len(levels(tmp_path / "a.mp4")) == 15
+    codec, rate, samples = heard(tmp_path / "a.mp4")
+    assert codec == "aac"
+    assert len(samples) / rate == pytest.approx(1.5, abs=0.1)
+    assert pitch(samples, rate) == pytest.approx(TONE, abs=2)
 
 
 @pytest.mark.usefixtures("watched_slot")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from audio_support import heard, sound
 from live_support import ManualClock, seeds_walk
 
 from wplus.errors import ArtifactError, LatentMismatchError
@@ -16,6 +17,7 @@ from wplus.live.replay import render_take, take_frames, take_states
 from wplus.live.take import Take, read_take, take_of_json, write_take
 from wplus.live.timeline import Timeline
 from wplus.media_metadata import read_metadata
+from wplus.video import VideoOptions
 
 WALK = seeds_walk(0, 1, 2, loop=True, seconds_per_keyframe=0.5, fps=10.0)
 
@@ -88,6 +90,20 @@ def test_a_take_becomes_a_file_of_any_rate_and_size_that_says_what_it_is(tiny: G
     assert len(pictures) == 28
     assert pictures[0].shape == (24, 36, 3)
     assert read_metadata(tmp_path / "a.mp4")["take"] == "a.json"
+
+
+def test_a_take_is_drawn_with_its_sound_unless_another_is_given(tiny: Generator, tmp_path: Path) -> None:
+    sound(tmp_path / "own.wav", 2.0, codec="pcm_s16le")
+    other = sound(tmp_path / "other.flac", 2.0, codec="flac")
+    take = replace(performed(), audio="own.wav")
+    render_take(tiny, take, tmp_path / "a.mkv", folder=tmp_path)
+    codec, rate, samples = heard(tmp_path / "a.mkv")
+    assert (codec, len(samples) / rate) == ("pcm_s16le", pytest.approx(1.4, abs=0.1))
+    render_take(tiny, take, tmp_path / "b.mkv", folder=tmp_path, video=VideoOptions(audio=other))
+    assert heard(tmp_path / "b.mkv")[0] == "flac"
+    with pytest.raises(ArtifactError, match=r"gone\.wav"):
+        render_take(tiny, replace(take, audio="gone.wav"), tmp_path / "c.mkv", folder=tmp_path)
+    assert not (tmp_path / "c.mkv").exists()
 
 
 def test_a_take_of_another_generator_is_refused(tiny: Generator) -> None:
