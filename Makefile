@@ -21,14 +21,18 @@ demo: .venv/.demo
 	  'Bundle:       out/demo/bundle, its parity report parity.json' \
 	  'Benchmark:    out/demo/bench.csv'
 
+# A file of tests to a process, and a CPU to each process: see tests/conftest.py.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
 # Triton decides at its import whether kernels are interpreted or compiled: a process for each.
 test: .venv/.test .cache/wheels
-	$(BIN)/pytest
-	TRITON_INTERPRET=1 $(BIN)/pytest -m interp tests/kernels
-	$(BIN)/pytest -m "aot and not aot_full" tests/kernels
+	$(PYTEST)
+	TRITON_INTERPRET=1 $(PYTEST) -m interp tests/kernels
+	$(PYTEST) -m "aot and not aot_full" tests/kernels
 
 kernels-full: .venv/.test
-	$(BIN)/pytest -m "aot or aot_full" tests/kernels
+	$(PYTEST) -m "aot or aot_full" tests/kernels
 
 # Three hours: make soak SOAK_MINUTES=180
 SOAK_MINUTES ?= 20

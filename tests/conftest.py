@@ -8,7 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+if (_WORKER := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    # A CPU for each process of `pytest -n`: teams of threads that share CPUs wait for each other most of the time.
+    _cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_cpus[int(_WORKER.removeprefix("gw")) % len(_cpus)]})
+
+import torch  # it counts the CPUs when it is imported
 
 import wplus
 from wplus.benchmarks.random_networks import random_checkpoint

@@ -13,6 +13,7 @@ from wplus.backends import open_vino
 from wplus.backends.open_vino import import_openvino, open_backend, unsupported_reasons
 from wplus.bundle import Bundle
 from wplus.errors import ArtifactError, UnsupportedError
+from wplus.threads import usable_cpus
 
 pytest.importorskip("openvino", reason="openvino is not installed: pip install 'wplus[openvino]'")
 
@@ -37,7 +38,7 @@ def test_precision_threads_and_pinning_are_said(make_bundle: MakeBundle) -> None
     }
     assert told == {
         "INFERENCE_PRECISION_HINT": "<Type: 'float32'>",
-        "INFERENCE_NUM_THREADS": "2",
+        "INFERENCE_NUM_THREADS": str(min(2, usable_cpus())),
         "NUM_STREAMS": "1",
         "ENABLE_CPU_PINNING": "False",
     }

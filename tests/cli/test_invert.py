@@ -53,6 +53,19 @@ def test_a_picture_becomes_latents_that_draw_what_is_shown(run: Run, network: st
     assert read_metadata(out / "proj.png")["latents"] == ["projected_w.npz"]
 
 
+@pytest.mark.slow
+def test_a_bundle_inverts_once_it_is_exported_for_that(run: Run, network: str, photo: Path, out: Path) -> None:
+    flags = (f"--target={photo}", *_QUICK)
+    exported = run("export", network, f"{out}-step", "--noise=input", "--inversion", "--max-batch=2")
+    assert exported.code == 0, exported.err
+    assert "gradients off" in exported.out
+    for source in (f"{out}-step", network):
+        done = run("invert", f"--network={source}", f"--outdir={out / Path(source).stem}", *flags)
+        assert done.code == 0, done.err
+    found, own = (_pixels(out / name / "proj.png").astype(int) for name in (f"{out.name}-step", "tiny"))
+    assert np.abs(found - own).max() <= 2
+
+
 def test_the_same_command_gives_the_same_bytes(run: Run, network: str, photo: Path, out: Path) -> None:
     for name in ("a", "b"):
         run("invert", f"--network={network}", f"--target={photo}", f"--outdir={out / name}", *_QUICK)
