@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wplus.backends import Array
 from wplus.backends.arrays import to_bytes
+from wplus.backends.downloads import downloaded
 from wplus.inputs import Noise, NoiseMode
 from wplus.media import Picture, grid
 
@@ -41,10 +43,8 @@ def draw_moments(
         batch: Pictures at a time; None: the generator's micro-batch.
         resolution: Of a StyleGAN2's block to stop at; see `Generator.synthesize`.
     """
-    stream = iter(moments)
-    size = batch or G.micro_batch
-    while chunk := list(islice(stream, size)):
-        yield from _draw(G, chunk, size, resolution)
+    for pictures in downloaded(_drawn(G, iter(moments), batch or G.micro_batch, resolution)):
+        yield from pictures
 
 
 def draw_frame(G: "Generator", moments: Sequence[Moment], *, columns: int, rows: int) -> Picture:
@@ -59,20 +59,42 @@ def draw_frames(G: "Generator", frames: Iterable[Sequence[Moment]], *, columns: 
         yield grid(np.stack(cells), columns=columns, rows=rows)
 
 
-def _draw(G: "Generator", chunk: list[Moment], size: int, resolution: int | None) -> Picture:
+def _drawn(G: "Generator", moments: Iterator[Moment], size: int, resolution: int | None) -> Iterator[Array]:
+    while chunk := list(islice(moments, size)):
+        yield _draw(G, chunk, size, resolution)
+
+
+def _draw(G: "Generator", chunk: list[Moment], size: int, resolution: int | None) -> Array:
+    """The pictures of a micro-batch, uint8 `[N, H, W, C]`, where PyTorch draws them: on a GPU, if it does it there."""
     kinds = {(moment.noise_mode, None if moment.noise is None else frozenset(moment.noise)) for moment in chunk}
     if len(kinds) > 1:  # the noise began to move, or stopped, in mid-batch
-        return np.concatenate([_draw(G, [moment], size, resolution) for moment in chunk])
+        return np.concatenate(list(downloaded(_draw(G, [moment], size, resolution) for moment in chunk)))
     padded = chunk + chunk[-1:] * (size - len(chunk))
-    latents = np.stack([moment.latent for moment in padded])
+    latents = _where_it_is_drawn(G, np.stack([moment.latent for moment in padded]))
     mode, noise, seeds = padded[0].noise_mode, _noise(padded), [moment.noise_seed for moment in padded]
     options = _options(G, padded) | {"transform": _transforms(padded)}
-    images: Picture
     if resolution is None:
         images = G.images(latents, mode, noise, seeds, **options)
     else:
-        images = to_bytes(G.synthesize(latents, mode, noise, seeds, resolution=resolution, **options))
+        images = _to_bytes(G.synthesize(latents, mode, noise, seeds, resolution=resolution, **options))
     return images[: len(chunk)]
+
+
+def _where_it_is_drawn(G: "Generator", latents: NDArray[np.float32]) -> Array:
+    """The latents on PyTorch's GPU, so that the pictures stay there too; elsewhere as they are."""
+    if G.backend != "torch" or not G.device.startswith("cuda"):
+        return latents
+    import torch
+
+    return torch.from_numpy(latents).to(G.device)
+
+
+def _to_bytes(images: Array) -> Array:
+    if isinstance(images, np.ndarray):
+        return to_bytes(images)
+    from wplus.kernels import to_uint8
+
+    return to_uint8(images)
 
 
 def _noise(moments: list[Moment]) -> Noise | None:
