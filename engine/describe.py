@@ -8,6 +8,8 @@ from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint
 from wplus.checkpoints.checkpoint import Provenance
 from wplus.checkpoints.tuning import Tuning, is_tuning
 from wplus.config import Config, StyleConfig, config_to_dict
+from wplus.describe_walks import SUFFIXES as WALK_SUFFIXES
+from wplus.describe_walks import describe_walk
 from wplus.errors import ArtifactError, WplusError
 from wplus.inversion.measurements import is_measurements, measurement_facts
 from wplus.latents import Latents
@@ -21,11 +23,11 @@ _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", *CONTAINERS)
 
 
 def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
-    """Facts about a network, a bundle, a tuning, a latent file, measurements, or a picture or video of ours.
+    """Facts about a network, a bundle, a tuning, latents, measurements, a walk, a take, or a picture or video of ours.
 
     Raises:
         CheckpointError, UnsupportedError: it is a network that cannot be read.
-        ArtifactError: it is a bundle, a tuning, a picture, or a file of latents or measurements that cannot be read.
+        ArtifactError: it is one of the others, and cannot be read.
     """
     path = Path(source).expanduser()
     suffix = path.suffix.lower()
@@ -39,6 +41,8 @@ def describe(source: str, *, sha256: str | None = None) -> dict[str, Any]:
         return {"file": path.name} | _describe_latents(Latents.load(path))
     if suffix in (".pt", ".pth") and (latents := _torch_latents(path)) is not None:
         return {"file": path.name} | _describe_latents(latents)
+    if suffix in WALK_SUFFIXES and path.is_file():
+        return {"file": path.name} | describe_walk(path)
     if is_tuning(path):
         return {"file": path.name} | _describe_tuning(Tuning.load(path), path)
     return {"file": display_name(source)} | _describe_checkpoint(read_checkpoint(source, sha256=sha256))

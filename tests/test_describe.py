@@ -1,6 +1,7 @@
 """What `describe` says of each kind of file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from wplus.describe import describe
 from wplus.errors import ArtifactError, CheckpointError
 from wplus.generator import Generator
 from wplus.latents import Latents
+from wplus.live.performance import Event
+from wplus.live.take import Take, write_take
+from wplus.paths.description import Keyframe, Walk
+from wplus.paths.tracks import constant
+from wplus.paths.walk_files import write_walk
 from wplus.render import RenderConfig, render_seeds
 
 
@@ -77,3 +83,38 @@ def test_a_missing_file_is_an_error_of_its_kind(tmp_path: Path, name: str) -> No
 def test_a_missing_network_is_a_checkpoint_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(CheckpointError, match=f"{name} does not exist"):
         describe(str(tmp_path / name))
+
+
+def test_a_walk_file_says_what_is_walked(tmp_path: Path) -> None:
+    walk = Walk(keyframes=(Keyframe(seed=3), Keyframe(seed=4)), loop=True, easing="sine", truncation_psi=constant(0.7))
+    write_walk(tmp_path / "a.toml", walk)
+    facts = describe(str(tmp_path / "a.toml"))
+    assert {name: facts[name] for name in ("format", "keyframes", "seconds", "easing", "truncation_psi")} == {
+        "format": "walk",
+        "keyframes": [3, 4],
+        "seconds": 4.0,
+        "easing": "sine",
+        "truncation_psi": 0.7,
+    }
+    mixed = replace(walk, keyframes=(Keyframe(seed=3), Keyframe(file="w.npz", index=2)), loop=False)
+    write_walk(tmp_path / "b.json", mixed)
+    facts = describe(str(tmp_path / "b.json"))
+    assert (facts["keyframes"], facts["seconds"]) == (["seed 3", "w.npz[2]"], 2.0)
+    json.dumps(facts)
+
+
+def test_a_take_says_how_long_it_is(tmp_path: Path) -> None:
+    walk = Walk(keyframes=(Keyframe(seed=3), Keyframe(seed=4)))
+    events = (Event(at=1.0, changes={"speed": 2.0}),)
+    write_take(tmp_path / "take-1.json", Take(walk=walk, events=events, duration=9.5, audio="song.wav"))
+    facts = describe(str(tmp_path / "take-1.json"))
+    assert (facts["seconds"], facts["changes"], facts["sound"]) == (9.5, 1, "song.wav")
+    assert facts["begins with"]["keyframes"] == [3, 4]
+    assert "--take=take-1.json --output=take-1.mp4" in facts["use"]
+
+
+@pytest.mark.parametrize("text", ["{}", "[", '{"format": "wplus walk"}', '{"format": "wplus take"}'])
+def test_json_of_another_kind_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"a\.json"):
+        describe(str(tmp_path / "a.json"))

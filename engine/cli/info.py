@@ -13,8 +13,8 @@ import click
 def command(source: str, as_json: bool, sha256: str | None) -> None:
     """Say what a file is.
 
-    SOURCE is a network, a bundle, a tuning, latents, measurements, or a picture or video that wplus made. Of
-    the latter, info prints the command that makes it again.
+    SOURCE is a network, a bundle, a tuning, latents, measurements, a walk file, a take, or a picture or video
+    that wplus made. Of the latter, info prints the command that makes it again.
     """
     from wplus.describe import describe
 

@@ -6,7 +6,7 @@ import click
 
 from wplus.cli.options import FiniteNumber, UserPath, drop_idle, network_options
 
-_SWITCHES = ("optimizes_noise", "optimizes_transform")
+_SWITCHES = ("optimizes_noise", "optimizes_transform", "anchors_transform")
 
 
 @click.command()
@@ -24,6 +24,7 @@ _SWITCHES = ("optimizes_noise", "optimizes_transform")
 @click.option("--landmarks", type=UserPath(), help="JSON of eyes and mouth: align faces as FFHQ's are.")
 @click.option("--optimize-noise", "optimizes_noise", is_flag=True, help="The noise maps too.")
 @click.option("--optimize-transform", "optimizes_transform", is_flag=True, help="StyleGAN3: how the picture lies, too.")
+@click.option("--anchor", "anchors_transform", is_flag=True, help="StyleGAN3: the picture lies where w_avg's does.")
 @click.option("--prior-weight", type=FiniteNumber(), help="Of the distance to w_avg.")
 @click.option("--starts", type=click.IntRange(min=1), help="Latents that are optimised side by side at first.")
 @click.option("--init", type=UserPath(), help="Latent file to start from.")

@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 
 _LOAD_OPTIONS = ("device", "backend", "precision", "threads", "sha256", "tuning")
 _INVERT_OPTIONS = (
-    *("space", "preset", "loss", "optimizes_noise", "optimizes_transform", "prior_weight", "starts", "class_index"),
+    *("space", "preset", "loss", "optimizes_noise", "optimizes_transform", "anchors_transform"),
+    *("prior_weight", "starts", "class_index"),
     *("seed", "batch"),
 )
 _CHECKPOINT = ".inversion.npz"

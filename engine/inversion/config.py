@@ -38,6 +38,7 @@ class InvertConfig:
     starts_from_random_noise: bool = False  # and not from the stored maps, where they are optimised
     noise_weight: float = 1e5  # of the noise maps' correlation with themselves, shifted
     optimizes_transform: bool = False  # StyleGAN3: also how its picture lies
+    anchors_transform: bool = False  # StyleGAN3: the slot from which it learns how the picture lies stays w_avg
     stops_at: float | None = None  # the loss at which a picture is done
     patience: int = 100  # steps at a falling rate without an improvement of a thousandth, then it is done; 0: never
     seed: int = 303
@@ -50,6 +51,8 @@ class InvertConfig:
             raise ValueError(f"optimizer is {self.optimizer!r}; known: {', '.join(get_args(OptimizerName))}.")
         if self.optimizer == "lbfgs" and (self.optimizes_noise or self.w_noise):
             raise ValueError("L-BFGS goes down one smooth way: noise maps, and w_noise, need optimizer='adam'.")
+        if self.anchors_transform and self.space == "z":
+            raise ValueError("A z has no slots, and anchoring holds one of W+: space='w' or 'w+'.")
         least: dict[str, float] = {
             "num_steps": 1,
             "starts": 1,

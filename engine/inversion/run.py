@@ -159,7 +159,11 @@ def _search(
 ) -> Search:
     coarse = coarse_resolution(G, label) if goal.is_scalable and config.starts > 1 and init is None else None
     statistics = w_statistics(G, label) if G.has_w and config.space != "z" else None
-    space = Parametrization(num_ws=G.num_ws if G.has_w else 1, statistics=statistics if config.is_whitened else None)
+    space = Parametrization(
+        num_ws=G.num_ws if G.has_w else 1,
+        statistics=statistics if config.is_whitened else None,
+        anchor=G.w_avg if config.anchors_transform else None,
+    )
     stages = stages_of(config, has_coarse=coarse is not None, is_given=init is not None)
 
     @cache
@@ -197,8 +201,9 @@ def _fitting(G: "Generator", config: InvertConfig) -> InvertConfig:
     if config.optimizes_noise and not G.has_noise:
         _log.info("%s has no noise maps to optimise.", G.name)
         config = replace(config, optimizes_noise=False)
-    if config.optimizes_transform and not G.has_transform:
-        raise UnsupportedError(f"{G.name} ({G.family}) has no transform to optimise; StyleGAN3 has.")
+    if (config.optimizes_transform or config.anchors_transform) and not G.has_transform:
+        what = "optimise" if config.optimizes_transform else "anchor"
+        raise UnsupportedError(f"{G.name} ({G.family}) has no transform to {what}; StyleGAN3 has.")
     return config
 
 

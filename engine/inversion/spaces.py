@@ -26,6 +26,7 @@ class Parametrization:
 
     num_ws: int
     statistics: WStatistics | None = None  # None: variables are w's own coordinates
+    anchor: _Array | None = None  # `[w_dim]` of the first slot, whatever the variables; None: it is as free as the rest
 
     def coordinates(self, ws: _Array) -> _Array:
         """v of ws, both `[R, slots, w_dim]`."""
@@ -41,6 +42,8 @@ class Parametrization:
             if self.statistics is not None:
                 ws = self.statistics.mean + _turn(ws, self.statistics.axes.T)
             found["ws"] = np.repeat(ws, self.num_ws // ws.shape[1], axis=1)
+            if self.anchor is not None:
+                found["ws"][:, 0] = self.anchor
         if "place" in variables:
             found["transform"] = transforms(variables["place"])
         return found
@@ -50,6 +53,8 @@ class Parametrization:
         found = {name: gradients[name] for name in variables if name == "z" or name.startswith(NOISE)}
         if "v" in variables:
             g = gradients["ws"]
+            if self.anchor is not None:
+                g = np.concatenate([np.zeros_like(g[:, :1]), g[:, 1:]], axis=1)
             if variables["v"].shape[1] == 1:
                 g = g.sum(axis=1, keepdims=True)
             found["v"] = g if self.statistics is None else _turn(g, self.statistics.axes)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from browser_support import CHROMIUM
 from cli_support import Run
-from served_support import next_frame, next_word
+from served_support import next_frame, next_word, wait_until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -134,6 +135,27 @@ def test_a_walk_file_with_an_unknown_field_is_refused(run: Run, network: str, tm
     outcome = run("live", f"--network={network}", "--port=0", f"--walk={tmp_path}/w.json", f"--outdir={tmp_path}")
     assert outcome.code != 0
     assert "sped" in outcome.err
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
+def test_an_installation_starts_unattended_and_shows_its_output_in_a_browser(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "chromium"  # no screen is here
+    wrapper.write_text(f'#!/bin/sh\nexec {CHROMIUM} --headless=new --no-sandbox "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+    walk = {"format": "wplus walk", "version": 1, "keyframes": [{"seed": 8}, {"seed": 9}], "fps": 12}
+    (tmp_path / "p.walk.json").write_text(json.dumps(walk))
+    figures = tmp_path / "s.json"
+    arguments = [f"--preset={tmp_path}/p.walk.json", "--autostart", "--kiosk", f"--stats={figures}"]
+    with _running(f"--network={network}", *arguments, f"--outdir={tmp_path}/kept") as (process, _):
+        wait_until(lambda: json.loads(figures.read_text())["stages"]["send"] is not None, timeout=60)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "opened again" not in err  # the browser ended with the show, not before
 
 
 def test_a_kiosk_without_a_browser_is_said(

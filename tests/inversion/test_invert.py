@@ -97,6 +97,25 @@ def test_stylegan3s_place_is_optimised_and_kept(tmp_path: Path) -> None:
         assert np.array_equal(G.images(loaded), placed.images)
 
 
+@pytest.mark.parametrize("space", ["w", "w+"])
+def test_an_anchored_stylegan3_keeps_its_place_whatever_is_found(space: str) -> None:
+    with wplus.load(DATA / "golden_sg3t_64.pkl", device="cpu") as G:
+        ws = np.array(G.map(seeds_to_z([0], G.z_dim)))
+        ws[:, 0] = G.w_avg
+        found = invert(G, G.synthesize(ws), steps=30, starts=2, candidates=16, space=space, anchors_transform=True)
+        values = np.asarray(found.latents.values)
+        assert (values[:, 0] == G.w_avg).all()
+        assert np.ptp(values[0, 1:], axis=0).max() == 0 if space == "w" else np.ptp(values[0, 1:], axis=0).max() > 0
+        assert found.history[0]["loss"][-1] < 0.8 * found.history[0]["loss"][0]
+        with pytest.raises(ValueError, match="A z has no slots"):
+            invert(G, G.synthesize(ws), space="z", anchors_transform=True)
+
+
+def test_what_has_no_place_is_not_anchored(tiny: Generator) -> None:
+    with pytest.raises(UnsupportedError, match="no transform to anchor; StyleGAN3 has"):
+        invert(tiny, _targets(tiny, [900]), anchors_transform=True)
+
+
 def test_plain_generators_are_inverted_in_z() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 3 * 8 * 8), torch.nn.Tanh(), torch.nn.Unflatten(1, (3, 8, 8)))
     G = wplus.wrap(net, z_dim=4)

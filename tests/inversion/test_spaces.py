@@ -1,7 +1,10 @@
 """The way from variables to latents, and gradients back along it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from wplus.generator import Generator
 from wplus.inversion.adam import Arrays
@@ -28,8 +31,20 @@ def test_coordinates_lead_back_to_the_same_ws(slots: int, is_whitened: bool) -> 
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_gradients_are_those_of_finite_differences(slots: int) -> None:
-    space = Parametrization(num_ws=3, statistics=_statistics(4))
+def test_an_anchor_holds_the_first_slot_and_nothing_else(slots: int) -> None:
+    anchor = np.arange(5, dtype=np.float32)
+    free, held = (Parametrization(num_ws=3, statistics=_statistics(5), anchor=at) for at in (None, anchor))
+    held = replace(held, statistics=free.statistics)
+    variables = {"v": _RANDOM.randn(2, slots, 5).astype(np.float32)}
+    ws = held.latents(variables)["ws"]
+    assert (ws[:, 0] == anchor).all()
+    assert np.array_equal(ws[:, 1:], free.latents(variables)["ws"][:, 1:])
+
+
+@pytest.mark.parametrize("anchor", [None, np.zeros(4, np.float32)])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_gradients_are_those_of_finite_differences(slots: int, anchor: NDArray[np.float32] | None) -> None:
+    space = Parametrization(num_ws=3, statistics=_statistics(4), anchor=anchor)
     variables = {"v": _RANDOM.randn(2, slots, 4), "place": _RANDOM.randn(2, 3), "noise/b4": _RANDOM.randn(2, 1, 2, 2)}
     weights = {name: _RANDOM.randn(*value.shape) for name, value in space.latents(variables).items()}
 
