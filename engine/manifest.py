@@ -21,6 +21,8 @@ OutputType = Literal["float", "uint8"]
 FORMAT = "wplus-bundle"
 FORMAT_VERSION = 1
 
+_UNSAID_LOSS = "pixel"  # of graphs of inversion whose manifest does not say it
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -82,6 +84,7 @@ class Manifest:
     max_batch: int | None = None  # most samples a run may have; None: any number
     graphs: Mapping[str, GraphSpec]  # "mapping" and "synthesis"; or "generator"; without W "synthesis" alone
     inversion: GraphSpec | None = None  # from latents, target and weight to loss and gradients
+    inversion_loss: str = _UNSAID_LOSS  # what it compares pictures by
     parameters: int
     derived_constants: tuple[DerivedConstant, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)  # of what wrote it
@@ -116,7 +119,9 @@ class Manifest:
             "certificate": None if self.certificate is None else asdict(self.certificate),
         }
         # Left out where there is none: readers before it know no such field, and skip it where there is one.
-        return values if self.inversion is None else values | {"inversion": asdict(self.inversion)}
+        if self.inversion is None:
+            return values
+        return values | {"inversion": asdict(self.inversion), "inversion_loss": self.inversion_loss}
 
 
 def graph_config(config: Config) -> Config:
@@ -192,6 +197,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         float32_layers=tuple(values["float32_layers"]),
         graphs={name: _graph(graph) for name, graph in values["graphs"].items()},
         inversion=_graph(values["inversion"]) if values.get("inversion") else None,
+        inversion_loss=values.get("inversion_loss", _UNSAID_LOSS),
         parameters=values["parameters"],
         derived_constants=tuple(
             DerivedConstant(name=constant["name"], shape=tuple(constant["shape"]), bytes=constant["bytes"])

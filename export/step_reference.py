@@ -5,7 +5,6 @@ from torch import Tensor
 
 from wplus.bundle import Bundle
 from wplus.generator import Generator
-from wplus.inversion.config import DEFAULT_LOSS
 from wplus.inversion.losses import make_loss
 from wplus.inversion.spaces import NOISE
 from wplus.step_cases import StepCases, StepReference, kept
@@ -19,7 +18,7 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
         generator: The network in PyTorch, exact.
         cases: Of steps.
     """
-    loss = make_loss(DEFAULT_LOSS)
+    loss = make_loss(bundle.manifest.inversion_loss)
     losses, gradients = [], []
     for row in range(len(cases)):
         latents = {

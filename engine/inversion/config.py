@@ -9,7 +9,7 @@ SearchSpace = Literal["z", "w", "w+"]
 Preset = Literal["default", "fast", "nvidia"]
 OptimizerName = Literal["adam", "lbfgs"]
 
-DEFAULT_LOSS = "pixel"
+DEFAULT_LOSS = "squared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class InvertConfig:
     """
 
     space: SearchSpace = "w+"  # W+ is released from the best w; networks without W have z alone
-    num_steps: int = 700  # of one picture, over all stages
+    num_steps: int = 1000  # of one picture, over all stages
     optimizer: OptimizerName = "adam"  # L-BFGS comes to the end of a smooth way in fewer steps, of any length
     learning_rate: float = 0.05  # in standard deviations of W where it is whitened, else in w's own unit
     rampup: float = 0.05  # part of a stage in which the rate grows
@@ -83,7 +83,7 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "optimizer": "lbfgs",
         "candidates": 128,
         "starts": 4,
-        "prior_weight": 1e-5,
+        "prior_weight": 1e-7,
         "patience": 30,
     },
     # Karras et al. 2020 (StyleGAN2), appendix D, in the numbers of the published projector: from w_avg, in W, with all

@@ -186,7 +186,13 @@ def make_goal(
         if not (weights.reshape(len(weights), -1).sum(axis=1) > 0).all():
             raise ValueError("weights are 0 everywhere; nothing would be compared.")
         weights = np.repeat(weights, len(pictures) // len(weights), axis=0)
-    return PictureGoal(pictures, weights, loss or DEFAULT_LOSS)
+    return PictureGoal(pictures, weights, loss or default_loss(G))
+
+
+def default_loss(G: "Facts") -> str:
+    """What pictures are compared by where nobody says: of a bundle, what its graph does."""
+    bundle = getattr(G, "bundle", None)
+    return DEFAULT_LOSS if bundle is None or bundle.manifest.inversion is None else bundle.manifest.inversion_loss
 
 
 def as_pictures(G: "Facts", targets: Any) -> _Array:

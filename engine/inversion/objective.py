@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from wplus.errors import UnsupportedError
 from wplus.inversion.adam import Arrays
-from wplus.inversion.config import DEFAULT_LOSS
-from wplus.inversion.goals import Goal, PictureGoal
+from wplus.inversion.goals import Goal, PictureGoal, default_loss
 from wplus.inversion.spaces import NOISE
 
 if TYPE_CHECKING:
@@ -113,9 +112,9 @@ class GraphSteps:
     def __init__(self, G: "Generator", goal: Goal, *, names: set[str], c: NDArray[np.float32] | None) -> None:
         from wplus.inversion.graph_objective import open_step
 
-        if not isinstance(goal, PictureGoal) or goal.loss_name != DEFAULT_LOSS:
+        if not isinstance(goal, PictureGoal) or goal.loss_name != default_loss(G):
             raise UnsupportedError(
-                f"The graph of {G.name} compares pictures by the loss {DEFAULT_LOSS} alone. Other losses, and "
+                f"The graph of {G.name} compares pictures by the loss {default_loss(G)} alone. Other losses, and "
                 "measurements, need the checkpoint, in PyTorch."
             )
         self._goal = goal

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wplus.errors import UnsupportedError
 from wplus.inputs import one_hot
 from wplus.inversion.checkpoint import Checkpoints
-from wplus.inversion.config import DEFAULT_LOSS, InvertConfig, Preset, make_config
+from wplus.inversion.config import InvertConfig, Preset, make_config
 from wplus.inversion.goals import Goal, MeasurementGoal, PictureGoal, make_goal
 from wplus.inversion.objective import GraphSteps, Objective, TorchObjective
 from wplus.inversion.schedule import stages_of
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 _Array = NDArray[np.float32]
 
-_PICTURE_PRIOR = 1e-4  # of pictures: enough to hold what nothing else does, too little to cost a tenth of a dB
+_PICTURE_PRIOR = 1e-6  # of pictures: enough to hold what nothing else does, too little to cost a tenth of a dB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -270,7 +270,7 @@ def _collect(
         paths=paths,
         is_interrupted=is_interrupted,
         config=config,
-        loss=(config.loss or DEFAULT_LOSS) if isinstance(goal, PictureGoal) else "data term",
+        loss=goal.loss_name if isinstance(goal, PictureGoal) else "data term",
     )
 
 

@@ -46,7 +46,7 @@ def test_a_picture_becomes_latents_that_draw_what_is_shown(run: Run, network: st
     history = json.loads((out / "history.json").read_text())
     assert len(history["steps"]["loss"]) == 40
     assert history["config"]["seed"] == 5
-    assert history["loss"] == "pixel"
+    assert history["loss"] == "squared"
     again = run("sample", f"--network={network}", f"--projected-w={out}/projected_w.npz", f"--outdir={out}/again")
     assert again.code == 0
     assert np.array_equal(_pixels(out / "again" / "proj00.png"), _pixels(out / "proj.png"))

@@ -52,7 +52,7 @@ def test_one_tuning_for_all_targets_and_a_picture_beside_each(run: Run, network:
     files = {str(file.relative_to(out)) for file in out.rglob("tun*")}
     assert files == {"tuning.safetensors", "5/tuned.png", "6/tuned.png"}
     assert outcome.out.count("dB before tuning") == 2
-    assert "pixel" in outcome.out
+    assert "squared" in outcome.out
 
 
 def test_the_tuned_picture_is_drawn_again_from_what_it_says(
