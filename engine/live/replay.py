@@ -16,6 +16,7 @@ from wplus.live.performance import Performance, State, walk_length
 from wplus.live.preset import with_whole_names
 from wplus.live.take import Take
 from wplus.media import Picture
+from wplus.pyav import CONTAINERS
 from wplus.recipe import recipe
 from wplus.video import VideoOptions, open_sink
 
@@ -41,7 +42,7 @@ def render_take(
         output: As for `wplus.walk.walk`.
         fps: Frames a second; None: those of the show.
         size: Height and width of the pictures; None: as they are drawn.
-        video: Codec and sound; without a sound it is the take's own, if it has one.
+        video: Codec and sound; without a sound it is the take's own, if it has one and the output takes any.
         folder: To which the files that the take names are relative.
         facts: What the file is to say of how it was made; None: nothing.
         progress: Show a bar when standard error is a terminal.
@@ -56,7 +57,7 @@ def render_take(
     columns, rows = take.walk.grid
     wanted = size or (rows * G.img_shape[0], columns * G.img_shape[1])
     video = video or VideoOptions()
-    if video.audio is None and take.audio is not None:
+    if video.audio is None and take.audio is not None and Path(output).suffix.lower() in CONTAINERS:
         video = replace(video, audio=(folder or Path()) / take.audio)
     said = None if facts is None else recipe(G, "walk", {"fps": float(rate), **facts})
     frames = take_frames(G, take, fps=rate, folder=folder, allow_mismatch=allow_mismatch)

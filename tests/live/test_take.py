@@ -101,6 +101,7 @@ def test_a_take_is_drawn_with_its_sound_unless_another_is_given(tiny: Generator,
     assert (codec, len(samples) / rate) == ("pcm_s16le", pytest.approx(1.4, abs=0.1))
     render_take(tiny, take, tmp_path / "b.mkv", folder=tmp_path, video=VideoOptions(audio=other))
     assert heard(tmp_path / "b.mkv")[0] == "flac"
+    render_take(tiny, take, tmp_path / "a.gif", folder=tmp_path)  # which has no sound
     with pytest.raises(ArtifactError, match=r"gone\.wav"):
         render_take(tiny, replace(take, audio="gone.wav"), tmp_path / "c.mkv", folder=tmp_path)
     assert not (tmp_path / "c.mkv").exists()
