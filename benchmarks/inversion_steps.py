@@ -78,7 +78,7 @@ def _contestants(
     start, other = ws[:1], ws[1:]
     config = subject.config
     assert isinstance(config, StyleGAN2Config)
-    target = NvidiaFormulation(config, subject.checkpoint.tensors).synthesize(other).clone()
+    target = NvidiaFormulation(config, subject.checkpoint.tensors).synthesize(other).clamp(-1, 1)  # as photos are
     found = []
     for entry in asked:
         try:
