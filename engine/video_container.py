@@ -1,6 +1,7 @@
 """Frames into a container of FFmpeg's, by PyAV: MP4, QuickTime, Matroska and WebM, with sound if there is some."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from typing import Any, Final
@@ -113,7 +114,9 @@ def _start(output: Any, stream: Any, film: Film, coding: Coding) -> None:
     """Opens the encoder and writes the container's head, so that what cannot work says so before a frame is drawn."""
     av = import_av()
     try:
-        output.start_encoding()
+        # In a thread of its own: for root, SVT-AV1 turns the one that opens it into a real-time thread, for good.
+        with ThreadPoolExecutor(1) as opener:
+            opener.submit(output.start_encoding).result()
     except (av.FFmpegError, OSError) as exc:
         if stream.codec_context.is_open:
             raise

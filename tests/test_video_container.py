@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,14 @@ def test_an_encoder_that_takes_no_such_frames_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=r"libsvtav1 does not start on 2x2 px at 30 frames a second.*--codec"):
         start()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="threads have policies on POSIX")
+def test_no_encoder_changes_how_the_callers_thread_is_scheduled(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    with open_sink(tmp_path / "walk.mkv", fps=30, size=(64, 64), options=VideoOptions(codec="av1")) as sink:
+        sink.write(frame(0, 64, 64))
+    assert os.sched_getscheduler(0) == before
 
 
 def test_an_encoder_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
