@@ -84,7 +84,7 @@ class Manifest:
     max_batch: int | None = None  # most samples a run may have; None: any number
     graphs: Mapping[str, GraphSpec]  # "mapping" and "synthesis"; or "generator"; without W "synthesis" alone
     inversion: GraphSpec | None = None  # from latents, target and weight to loss and gradients
-    inversion_loss: str = _UNSAID_LOSS  # what it compares pictures by
+    inversion_loss: str | None = None  # what that compares pictures by
     parameters: int
     derived_constants: tuple[DerivedConstant, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)  # of what wrote it
@@ -197,7 +197,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         float32_layers=tuple(values["float32_layers"]),
         graphs={name: _graph(graph) for name, graph in values["graphs"].items()},
         inversion=_graph(values["inversion"]) if values.get("inversion") else None,
-        inversion_loss=values.get("inversion_loss", _UNSAID_LOSS),
+        inversion_loss=values.get("inversion_loss", _UNSAID_LOSS) if values.get("inversion") else None,
         parameters=values["parameters"],
         derived_constants=tuple(
             DerivedConstant(name=constant["name"], shape=tuple(constant["shape"]), bytes=constant["bytes"])

@@ -101,7 +101,7 @@ def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float3
         max_batch=options.max_batch,
         graphs={plan.name: plan.spec for plan in plans},
         inversion=step.spec if step else None,
-        inversion_loss=DEFAULT_LOSS,
+        inversion_loss=DEFAULT_LOSS if step else None,
         parameters=sum(size for name, size in sizes.items() if not name.endswith(_NOT_LEARNED)),
         derived_constants=tuple(constants),
         versions={name: metadata.version(name) for name in ("wplus", "torch", "onnx", "onnxscript")},

@@ -18,6 +18,7 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
         generator: The network in PyTorch, exact.
         cases: Of steps.
     """
+    assert bundle.manifest.inversion_loss is not None  # of the bundles that have such a graph
     loss = make_loss(bundle.manifest.inversion_loss)
     losses, gradients = [], []
     for row in range(len(cases)):

@@ -192,7 +192,8 @@ def make_goal(
 def default_loss(G: "Facts") -> str:
     """What pictures are compared by where nobody says: of a bundle, what its graph does."""
     bundle = getattr(G, "bundle", None)
-    return DEFAULT_LOSS if bundle is None or bundle.manifest.inversion is None else bundle.manifest.inversion_loss
+    said: str | None = None if bundle is None else bundle.manifest.inversion_loss
+    return said or DEFAULT_LOSS
 
 
 def as_pictures(G: "Facts", targets: Any) -> _Array:

@@ -1,5 +1,6 @@
 """The graph of one step of inversion: its gradients are autograd's, its convolutions have weights of their own."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,7 @@ from wplus.export.to_onnx import trace_step
 from wplus.inputs import noise_constants
 from wplus.inversion.config import DEFAULT_LOSS
 from wplus.inversion.losses import make_loss
+from wplus.manifest import parse_manifest
 from wplus.networks import build_network
 from wplus.verify import shortfalls, verify_bundle, verify_steps
 
@@ -193,6 +195,7 @@ def test_a_bundle_is_certified_with_its_gradients(source: str, request: pytest.F
     spec = bundle.manifest.inversion
     assert spec is not None
     assert spec.file in bundle.manifest.files
+    assert bundle.manifest.inversion_loss == DEFAULT_LOSS
     assert "gradients off by" in bundle.manifest.certificate.summary  # type: ignore[union-attr]
     steps = verify_steps(bundle, threads=1)
     assert steps
@@ -228,4 +231,15 @@ def test_a_bundle_without_it_says_nothing_of_it() -> None:
     with wplus.load(Path(wplus.__file__).parent / "demo" / "portraits", threads=1) as generator:
         assert generator.bundle is not None
         assert generator.bundle.manifest.inversion is None
-        assert "inversion" not in generator.bundle.manifest.to_json()
+        assert not {"inversion", "inversion_loss"} & set(generator.bundle.manifest.to_json())
+
+
+def test_a_graph_whose_manifest_says_no_loss_compares_robustly(tiny_checkpoint: Checkpoint) -> None:
+    plan = plan_step(tiny_checkpoint.config, {}, ExportOptions(inversion=True))
+    with wplus.load(Path(wplus.__file__).parent / "demo" / "portraits", threads=1) as generator:
+        assert generator.bundle is not None
+        values = replace(generator.bundle.manifest, inversion=plan.spec, inversion_loss="squared").to_json()
+    values["files"][plan.spec.file] = next(iter(values["files"].values()))
+    assert parse_manifest(json.dumps(values)).inversion_loss == "squared"
+    del values["inversion_loss"]
+    assert parse_manifest(json.dumps(values)).inversion_loss == "pixel"
