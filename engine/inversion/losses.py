@@ -17,7 +17,7 @@ _TERM = re.compile(r"(?:(?P<factor>\d+(?:\.\d*)?(?:e-?\d+)?)\s*\*\s*)?(?P<name>[
 
 
 def squared(img: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean squared difference: the default, which gives the most PSNR."""
+    """Mean squared difference, the default."""
     return _mean((img - target).square(), weight)
 
 
