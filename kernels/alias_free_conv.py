@@ -1,9 +1,9 @@
 """StyleGAN3's modulated convolution in plain PyTorch: differentiable, any device, any floating-point type."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from wplus.kernels.frozen_conv import conv2d
 from wplus.kernels.reference import overwritten
 
 _EPS = 1e-8
@@ -20,7 +20,8 @@ def alias_free_conv2d(
 ) -> Tensor:
     """StyleGAN3's convolution in plain PyTorch; see `wplus.kernels.alias_free_conv2d`."""
     weight, styles, scale = alias_free_modulation(weight, styles, squared_weight=squared_weight, input_gain=input_gain)
-    y = F.conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=weight.shape[2] - 1)
+    margin = weight.shape[2] - 1
+    y = conv2d(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), padding=(margin, margin))
     shift = y.new_zeros(()) if bias is None else bias.to(y.dtype)[:, None, None]
     return torch.addcmul(shift, y, scale.to(y.dtype)[:, :, None, None], out=overwritten(y, scale, shift))
 

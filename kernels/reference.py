@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wplus.kernels.frozen_conv import conv2d, conv_transpose2d
+
 Activation = Literal["linear", "lrelu"]
 Interp = Literal["linear", "slerp", "catmull-rom", "spline"]
 
@@ -51,7 +53,9 @@ def _fir(x: Tensor, kernel: Tensor, down: int, padding: tuple[int, int, int, int
         x = F.pad(x, rest)
     channels = x.shape[1]
     weight = kernel.flip(0, 1).expand(channels, 1, *kernel.shape)  # conv2d correlates
-    return F.conv2d(x, weight, stride=down, padding=inside, groups=channels)
+    if down != 1:
+        return F.conv2d(x, weight, stride=down, padding=inside, groups=channels)
+    return conv2d(x, weight, padding=inside, groups=channels)
 
 
 def _up_fir(x: Tensor, kernel: Tensor, up: int, padding: tuple[int, int, int, int]) -> Tensor:
@@ -64,7 +68,7 @@ def _up_fir(x: Tensor, kernel: Tensor, up: int, padding: tuple[int, int, int, in
     crop = (max(0, -max(top, bottom)), max(0, -max(left, right)))
     channels = x.shape[1]
     weight = kernel.expand(channels, 1, height, width)
-    y = F.conv_transpose2d(x, weight, stride=up, padding=crop, groups=channels)
+    y = conv_transpose2d(x, weight, stride=up, padding=crop, groups=channels)
     rest = (left + crop[1], right + crop[1], top + crop[0], bottom + crop[0])
     return F.pad(y, rest) if any(rest) else y
 
@@ -220,9 +224,9 @@ def _scaled_conv(x: Tensor, weight: Tensor, styles: Tensor | None, up: int, resa
     if styles is not None:
         x = x * styles[:, :, None, None]
     if up == 1:
-        return F.conv2d(x, weight, padding=weight.shape[2] // 2)
+        return conv2d(x, weight, padding=(weight.shape[2] // 2, weight.shape[3] // 2))
     assert resample_filter is not None
-    y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    y = conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     return upfirdn2d(y, resample_filter, padding=conv_up_padding(resample_filter, weight.shape[2]), gain=4.0)
 
 

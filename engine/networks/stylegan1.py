@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wplus.config import StyleGAN1Config
 from wplus.kernels import bias_act
+from wplus.kernels.frozen_conv import conv2d, conv_transpose2d
 from wplus.kernels.reference import overwritten
 from wplus.networks.mapping import FullyConnected, StyleNetwork, TypedLayer, normalize_2nd_moment
 
@@ -92,8 +93,8 @@ class SynthesisLayer(TypedLayer):
             return x
         kernel = self._kernel().to(x.dtype)
         if self.up == 2:
-            return F.conv_transpose2d(x, kernel, stride=2, padding=1)
-        return F.conv2d(x, kernel, padding=1)
+            return conv_transpose2d(x, kernel, stride=2, padding=(1, 1))
+        return conv2d(x, kernel, padding=(1, 1))
 
     def _add_bias(self, x: Tensor) -> Tensor:
         """Bias on what `_convolve` gave; first the blur, where that was up-sampled."""
