@@ -20,6 +20,7 @@ from wplus.generator import Generator
 from wplus.inversion.adam import Adam
 from wplus.inversion.config import DEFAULT_LOSS, InvertConfig
 from wplus.inversion.goals import make_goal
+from wplus.inversion.graph_objective import open_step
 from wplus.inversion.loop import Rows, Task, run_stage
 from wplus.inversion.losses import make_loss
 from wplus.inversion.objective import GraphSteps, Objective, TorchObjective
@@ -97,6 +98,7 @@ def _own_step(
         space=space,
         config=config,
         stage=Stage(steps=1, starts=1, space="w+", is_coarse=False, learning_rate=config.learning_rate),
+        is_last=False,
         prior_weight=_PRIOR_WEIGHT,
         rows_per_call=1,
         w_std=1.0,
@@ -104,7 +106,7 @@ def _own_step(
 
     def step() -> None:
         rows.step = 0  # the only one of its stage, at the full rate
-        run_stage(task, rows, is_last=False, after_step=lambda *_: None)
+        run_stage(task, rows, after_step=lambda *_: None)
 
     def closed() -> None:
         close()
@@ -130,7 +132,7 @@ def _graph_step(
         raise UnsupportedError(f"{entry.backend} computes in float32 here, in fast as in exact")
     goal = make_goal(G, target.numpy(), None, None, 0.0, DEFAULT_LOSS)
     try:
-        steps = GraphSteps(G, goal, names={"ws"}, c=None)
+        steps = GraphSteps(G, open_step(G), goal, names={"ws"}, c=None)
     except (ParityError, UnsupportedError):
         G.close()
         raise

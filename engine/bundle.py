@@ -37,6 +37,7 @@ NOISE = "noise.npz"
 
 STEP = "invert_step"  # the graph of one step of inversion
 GRADIENT = "grad_"  # before an input's name: the gradient of the loss by it
+LOSS_FACTORS = "loss_factors"  # the input by which the losses that a step computes are weighted, and summed
 
 _MOST_JSON = 16 << 20  # bytes
 _MOST_EXPANDED = 64 << 20

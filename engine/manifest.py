@@ -21,8 +21,6 @@ OutputType = Literal["float", "uint8"]
 FORMAT = "wplus-bundle"
 FORMAT_VERSION = 1
 
-_UNSAID_LOSS = "pixel"  # of graphs of inversion whose manifest does not say it
-
 
 @dataclass(frozen=True, slots=True)
 class Port:
@@ -83,8 +81,8 @@ class Manifest:
     output: OutputType = "float"
     max_batch: int | None = None  # most samples a run may have; None: any number
     graphs: Mapping[str, GraphSpec]  # "mapping" and "synthesis"; or "generator"; without W "synthesis" alone
-    inversion: GraphSpec | None = None  # from latents, target and weight to loss and gradients
-    inversion_loss: str | None = None  # what that compares pictures by
+    inversion: GraphSpec | None = None  # from latents, target, weight and losses' factors to loss and gradients
+    inversion_losses: tuple[str, ...] = ()  # those whose factors it takes
     parameters: int
     derived_constants: tuple[DerivedConstant, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)  # of what wrote it
@@ -121,7 +119,7 @@ class Manifest:
         # Left out where there is none: readers before it know no such field, and skip it where there is one.
         if self.inversion is None:
             return values
-        return values | {"inversion": asdict(self.inversion), "inversion_loss": self.inversion_loss}
+        return values | {"inversion": asdict(self.inversion), "inversion_losses": list(self.inversion_losses)}
 
 
 def graph_config(config: Config) -> Config:
@@ -185,6 +183,7 @@ def parse_parity(text: str | bytes) -> dict[str, Any]:
 
 def _manifest(values: dict[str, Any]) -> Manifest:
     certificate = values["certificate"]
+    losses = tuple(values.get("inversion_losses", ()))
     return Manifest(
         config=_config(values["family"], values["config"]),
         fingerprint=values["fingerprint"],
@@ -196,8 +195,8 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         **{name: values[name] for name in ("precision", "opset", "ir_version", "noise", "output", "max_batch")},
         float32_layers=tuple(values["float32_layers"]),
         graphs={name: _graph(graph) for name, graph in values["graphs"].items()},
-        inversion=_graph(values["inversion"]) if values.get("inversion") else None,
-        inversion_loss=values.get("inversion_loss", _UNSAID_LOSS) if values.get("inversion") else None,
+        inversion=_graph(values["inversion"]) if values.get("inversion") and losses else None,  # else an early form
+        inversion_losses=losses,
         parameters=values["parameters"],
         derived_constants=tuple(
             DerivedConstant(name=constant["name"], shape=tuple(constant["shape"]), bytes=constant["bytes"])

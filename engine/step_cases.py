@@ -33,6 +33,7 @@ class StepCases:
     latents: dict[str, Floats]  # by key
     target: Floats  # [N, C, H, W]
     weight: Floats  # [N, 1, H, W]
+    factors: Floats  # [N, losses of the graph]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,6 +97,7 @@ def make_step_cases(bundle: Bundle, cases: Cases, ws: Floats | None) -> StepCase
         latents={key: np.asarray(value, np.float32) for key, value in latents.items() if value is not None},
         target=np.stack([_target(seed, config.img_channels, config.img_shape) for seed in some.seed.tolist()]),
         weight=np.stack([_weight(seed, config.img_shape) for seed in some.seed.tolist()]),
+        factors=np.stack([_factors(seed, len(bundle.manifest.inversion_losses)) for seed in some.seed.tolist()]),
     )
 
 
@@ -117,6 +119,12 @@ def _target(seed: int, channels: int, shape: tuple[int, int]) -> Floats:
         coarse = np.take(coarse, left, axis) * (1 - part) + np.take(coarse, left + 1, axis) * part
     grain = stream.standard_normal((channels, *shape), dtype=np.float32)
     return np.clip(np.float32(0.6) * coarse + np.float32(0.1) * grain, -1, 1)
+
+
+def _factors(seed: int, count: int) -> Floats:
+    """Each loss alone, and then all of them."""
+    place = seed % (count + 1)
+    return np.ones(count, np.float32) if place == count else np.eye(count, dtype=np.float32)[place]
 
 
 def _weight(seed: int, shape: tuple[int, int]) -> Floats:

@@ -87,7 +87,7 @@ def _compare(
     """Adds one batch to the figures; where the cases are at an end, its last one fills it up."""
     rows = np.minimum(wanted, len(cases) - 1)
     latents = {key: value[rows] for key, value in cases.latents.items()}
-    loss, gradients = objective(latents, cases.target[rows], cases.weight[rows])
+    loss, gradients = objective(latents, cases.target[rows], cases.weight[rows], cases.factors[rows])
     for i, row in enumerate(rows):
         expected = float(reference.loss[row])
         figures["loss_off"] = max(figures["loss_off"], abs(float(loss[i]) - expected) / expected)

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from wplus.bundle import GRADIENT
+from wplus.bundle import GRADIENT, LOSS_FACTORS
 from wplus.export.spec import Plan
 from wplus.inversion.losses import Loss
 
@@ -24,14 +24,14 @@ class Step(nn.Module):
     Args:
         network: One of `wplus.networks`, frozen, prepared for float32.
         plan: What goes in and comes out; the gradients are those of the inputs that they are named after.
-        loss: Of a picture, its target and the weight of each pixel, `[N]`.
+        losses: Of a picture, its target and the weight of each pixel, `[N]` each; their factors are an input.
         has_noise: Whether noise maps are among the inputs, or there is none; else the stored ones are taken.
     """
 
-    def __init__(self, network: nn.Module, plan: Plan, loss: Loss, *, has_noise: bool) -> None:
+    def __init__(self, network: nn.Module, plan: Plan, losses: Sequence[Loss], *, has_noise: bool) -> None:
         super().__init__()
         self.network: Any = network
-        self.plan, self.loss, self.has_noise = plan, loss, has_noise
+        self.plan, self.losses, self.has_noise = plan, losses, has_noise
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Loss `[N]` and the gradients of its sum, in the order of the plan's outputs."""
@@ -39,13 +39,13 @@ class Step(nn.Module):
         wanted = [port.name.removeprefix(GRADIENT) for port in self.plan.outputs[1:]]
         given |= {name: given[name].detach().requires_grad_() for name in wanted}
         leaves = [given[name] for name in wanted]
-        target, weight = given.pop("target"), given.pop("weight")
+        target, weight, factors = (given.pop(name) for name in ("target", "weight", LOSS_FACTORS))
         latents = given.pop("ws") if "ws" in given else given.pop("z")
         extra = {name: given.pop(name) for name in ("c", "transform") if name in given}
         noise = given if self.has_noise else None
         with torch.enable_grad():
             img = self.network.synthesize(latents, noise=noise, dtype=torch.float32, **extra)
-            loss = self.loss(img, target, weight)
+            loss = (torch.stack([loss(img, target, weight) for loss in self.losses], dim=1) * factors).sum(dim=1)
             return loss.detach(), *torch.autograd.grad(loss.sum(), leaves)
 
 

@@ -21,7 +21,7 @@ from wplus.export.spec import plan_graphs, plan_step
 from wplus.export.subject import Subject, subject_of
 from wplus.export.to_onnx import save, trace, trace_step
 from wplus.generator import Generator
-from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.config import GRAPH_LOSSES
 from wplus.manifest import DerivedConstant, GraphPrecision, Manifest
 from wplus.threads import usable_cpus
 
@@ -101,7 +101,7 @@ def _write_graphs(subject: Subject, folder: Path, options: ExportOptions, float3
         max_batch=options.max_batch,
         graphs={plan.name: plan.spec for plan in plans},
         inversion=step.spec if step else None,
-        inversion_loss=DEFAULT_LOSS if step else None,
+        inversion_losses=GRAPH_LOSSES if step else (),
         parameters=sum(size for name, size in sizes.items() if not name.endswith(_NOT_LEARNED)),
         derived_constants=tuple(constants),
         versions={name: metadata.version(name) for name in ("wplus", "torch", "onnx", "onnxscript")},

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wplus.bundle import GRADIENT, STEP, GraphSpec, Port
+from wplus.bundle import GRADIENT, LOSS_FACTORS, STEP, GraphSpec, Port
 from wplus.config import Config, StyleConfig
 from wplus.export.options import ExportOptions
+from wplus.inversion.config import GRAPH_LOSSES
 
 BATCH = "N"  # the dynamic axis
 _EXAMPLES = 2  # samples that a graph is traced with: 1 would be taken for a constant
@@ -50,7 +51,7 @@ def plan_graphs(config: Config, noise_shapes: dict[str, tuple[int, int]], option
 
 
 def plan_step(config: Config, noise_shapes: dict[str, tuple[int, int]], options: ExportOptions) -> Plan:
-    """The graph of one step of inversion: loss and gradients by latents, target and weight."""
+    """The graph of one step of inversion: loss and gradients by latents, target, weight and losses' factors."""
     start: list[Port] = []
     if isinstance(config, StyleConfig):
         latents = [Port("ws", "float32", (BATCH, config.num_ws, config.w_dim))]
@@ -65,6 +66,7 @@ def plan_step(config: Config, noise_shapes: dict[str, tuple[int, int]], options:
             *start,
             Port("target", "float32", (BATCH, config.img_channels, *config.img_shape)),
             Port("weight", "float32", (BATCH, 1, *config.img_shape)),
+            Port(LOSS_FACTORS, "float32", (BATCH, len(GRAPH_LOSSES))),
         ),
         outputs=(
             Port("loss", "float32", (BATCH,)),

@@ -18,8 +18,7 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
         generator: The network in PyTorch, exact.
         cases: Of steps.
     """
-    assert bundle.manifest.inversion_loss is not None  # of the bundles that have such a graph
-    loss = make_loss(bundle.manifest.inversion_loss)
+    parts = [make_loss(name) for name in bundle.manifest.inversion_losses]
     losses, gradients = [], []
     for row in range(len(cases)):
         latents = {
@@ -30,7 +29,14 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
             torch.tensor(value[row : row + 1], device=generator.device) for value in (cases.target, cases.weight)
         )
         with torch.enable_grad():
-            value = loss(_picture(bundle, generator, latents), target, weight)
+            img = _picture(bundle, generator, latents)
+            value = sum(
+                (
+                    float(factor) * part(img, target, weight)
+                    for factor, part in zip(cases.factors[row], parts, strict=True)
+                ),
+                img.new_zeros(1),
+            )
         leaves = {key: latent for key, latent in latents.items() if latent.requires_grad}
         losses.append(value.detach())
         gradients.append(torch.autograd.grad(value.sum(), list(leaves.values())))

@@ -18,7 +18,7 @@ from wplus.export.naming import name_by_layer
 from wplus.export.options import ExportOptions
 from wplus.export.spec import BATCH, Plan
 from wplus.export.tidy import tidy
-from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.config import GRAPH_LOSSES
 from wplus.inversion.losses import make_loss
 
 _MOST_BYTES = 3 << 29  # 1.5 GiB in one file; protocol buffers end at 2
@@ -40,14 +40,14 @@ def trace(network: nn.Module, plan: Plan, options: ExportOptions, dtype: torch.d
 
 
 def trace_step(network: nn.Module, plan: Plan, options: ExportOptions) -> onnx.ModelProto:
-    """The ONNX graph of one step of inversion with the default loss; see `trace`.
+    """The ONNX graph of one step of inversion; see `trace`.
 
     Args:
         network: One of `wplus.networks` on the CPU, prepared for float32.
         plan: See `plan_step`.
         options: Of the export.
     """
-    step = Step(network, plan, make_loss(DEFAULT_LOSS), has_noise=options.noise != "const")
+    step = Step(network, plan, [make_loss(name) for name in GRAPH_LOSSES], has_noise=options.noise != "const")
     return _write(lambda: _Listed(joint_graph(step)), network, plan, options)
 
 

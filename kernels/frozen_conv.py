@@ -14,7 +14,7 @@ def conv2d(x: Tensor, weight: Tensor, *, padding: tuple[int, int] = (0, 0), grou
     """`torch.nn.functional.conv2d` of stride 1."""
     if not _is_frozen(x, weight):
         return F.conv2d(x, weight, padding=padding, groups=groups)
-    y: Tensor = _FrozenConv.apply(x, weight, 1, padding, groups, False)
+    y: Tensor = _FrozenConv.apply(x, weight, 1, padding, groups, False)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -24,7 +24,7 @@ def conv_transpose2d(
     """`torch.nn.functional.conv_transpose2d`."""
     if not _is_frozen(x, weight):
         return F.conv_transpose2d(x, weight, stride=stride, padding=padding, groups=groups)
-    y: Tensor = _FrozenConv.apply(x, weight, stride, padding, groups, True)
+    y: Tensor = _FrozenConv.apply(x, weight, stride, padding, groups, True)  # type: ignore[no-untyped-call]
     return y
 
 

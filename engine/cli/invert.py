@@ -19,7 +19,9 @@ _SWITCHES = ("optimizes_noise", "optimizes_transform", "anchors_transform")
 @click.option("--space", type=click.Choice(["z", "w", "w+"]), help="[default: w+; z in a network without W]")
 @click.option("--num-steps", type=click.IntRange(min=1), help="Steps of a picture.  [default: by --preset]")
 @click.option("--preset", type=click.Choice(["default", "fast", "nvidia"]), default="default", show_default=True)
-@click.option("--loss", help="Such as pixel, or squared+0.1*ms_ssim+lpips.  [default: squared]")
+@click.option(
+    "--loss", help="Such as pixel, or squared+0.1*ms_ssim+lpips.  [default: pixel to search, squared at the end]"
+)
 @click.option("--weight", type=UserPath(), help="Grey picture: how much each pixel counts.")
 @click.option("--landmarks", type=UserPath(), help="JSON of eyes and mouth: align faces as FFHQ's are.")
 @click.option("--optimize-noise", "optimizes_noise", is_flag=True, help="The noise maps too.")

@@ -10,6 +10,8 @@ Preset = Literal["default", "fast", "nvidia"]
 OptimizerName = Literal["adam", "lbfgs"]
 
 DEFAULT_LOSS = "squared"
+DEFAULT_SEARCH_LOSS = "pixel"  # finds better minima of what the generator cannot draw, and ends a little farther away
+GRAPH_LOSSES = (DEFAULT_LOSS, DEFAULT_SEARCH_LOSS)  # those that a bundle's graph of a step computes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,8 @@ class InvertConfig:
     rampdown: float = 0.5  # part of a stage in which it falls to 0
     betas: tuple[float, float] = (0.9, 0.99)  # Adam's
     is_whitened: bool = True  # steps along the principal axes of W, each in its own standard deviation
-    loss: str | None = None  # see `losses.make_loss`; None: the default one
+    loss: str | None = None  # of the last stage, see `losses.make_loss`; None: the default one
+    search_loss: str | None = None  # of the stages before; None: as `loss`, where that is said, else a robust one
     candidates: int | None = None  # latents drawn at random, the best of which are started from; None: by resolution
     starts: int = 8  # of them that are optimised side by side; those that fall behind are given up
     w_noise: float = 0.0  # of the random shift of w, at first, in the standard deviation of W
@@ -42,6 +45,11 @@ class InvertConfig:
     stops_at: float | None = None  # the loss at which a picture is done
     patience: int = 100  # steps at a falling rate without an improvement of a thousandth, then it is done; 0: never
     seed: int = 303
+
+    @property
+    def losses(self) -> tuple[str, str]:
+        """Of the search, and of the last stage."""
+        return self.search_loss or self.loss or DEFAULT_SEARCH_LOSS, self.loss or DEFAULT_LOSS
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -81,6 +89,7 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "space": "w",
         "num_steps": 200,
         "optimizer": "lbfgs",
+        "search_loss": DEFAULT_LOSS,  # a race is to one loss
         "candidates": 128,
         "starts": 4,
         "prior_weight": 1e-7,

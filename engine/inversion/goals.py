@@ -88,6 +88,10 @@ class PictureGoal:
         """See `Goal.digest`."""
         return _digest(self.loss_name, self.targets, self.weights)
 
+    def compared_by(self, loss: str) -> "PictureGoal":
+        """The same pictures, compared by another loss."""
+        return self if loss == self.loss_name else PictureGoal(self.targets, self.weights, loss)
+
     def loss(self, img: "Tensor", rows: NDArray[np.int64]) -> "Tensor":
         """See `Goal.loss`."""
         import torch
@@ -186,14 +190,7 @@ def make_goal(
         if not (weights.reshape(len(weights), -1).sum(axis=1) > 0).all():
             raise ValueError("weights are 0 everywhere; nothing would be compared.")
         weights = np.repeat(weights, len(pictures) // len(weights), axis=0)
-    return PictureGoal(pictures, weights, loss or default_loss(G))
-
-
-def default_loss(G: "Facts") -> str:
-    """What pictures are compared by where nobody says: of a bundle, what its graph does."""
-    bundle = getattr(G, "bundle", None)
-    said: str | None = None if bundle is None else bundle.manifest.inversion_loss
-    return said or DEFAULT_LOSS
+    return PictureGoal(pictures, weights, loss or DEFAULT_LOSS)
 
 
 def as_pictures(G: "Facts", targets: Any) -> _Array:

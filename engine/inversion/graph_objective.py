@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from wplus.backends import Precision
 from wplus.backends.arrays import to_numpy
 from wplus.backends.graphs import StepSession, first_line, is_finite, sizes
-from wplus.bundle import GRADIENT, STEP, Bundle, Port
+from wplus.bundle import GRADIENT, LOSS_FACTORS, STEP, Bundle, Port
 from wplus.errors import ParityError, UnsupportedError, WplusError
 from wplus.generator import Generator
 from wplus.inversion.spaces import NOISE
 
 RUNTIMES = {"onnxruntime": "wplus.backends.onnx_runtime", "openvino": "wplus.backends.open_vino"}
 
-_ONCE = ("target", "weight")  # inputs that are no latents
+_ONCE = ("target", "weight", LOSS_FACTORS)  # inputs that are no latents
 
 
 class GraphObjective:
@@ -54,8 +54,27 @@ class GraphObjective:
         names = {port.name.removeprefix(GRADIENT) for port in self._spec.outputs}
         return tuple(_key(port) for port in self._spec.inputs if port.name in names)
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses that the graph computes; see `wplus.inversion.losses`."""
+        return self._bundle.manifest.inversion_losses
+
+    def factors(self, loss: str) -> NDArray[np.float32]:
+        """Those of the graph's losses `[1, len(losses)]` that make one of them.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        if loss not in self.losses:
+            raise ValueError(f"loss is {loss!r}; this graph computes {', '.join(self.losses)}.")
+        return np.array([[name == loss for name in self.losses]], np.float32)
+
     def __call__(
-        self, latents: Mapping[str, Any], targets: NDArray[Any], weights: NDArray[Any] | None
+        self,
+        latents: Mapping[str, Any],
+        targets: NDArray[Any],
+        weights: NDArray[Any] | None,
+        factors: NDArray[Any] | None = None,
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Loss and gradients of its sum.
 
@@ -63,6 +82,7 @@ class GraphObjective:
             latents: By key, see `keys`; each `[B, ...]`, or `[1, ...]` for all pictures. A transform may be left out.
             targets: `[B, C, H, W]`, about [-1, 1].
             weights: `[B, 1, H, W]` of at least 0; None: 1 everywhere.
+            factors: Of the graph's losses, `[B, len(losses)]` or `[1, len(losses)]`; None: the first one.
 
         Returns:
             Loss `[B]`, and by the keys of `gradient_keys` what has the shape of each latent.
@@ -71,7 +91,7 @@ class GraphObjective:
             ValueError: a key is missing or unknown, or a shape does not fit.
             ParityError: the runtime gives numbers that are not finite.
         """
-        feeds = self._feeds(latents, targets, weights)
+        feeds = self._feeds(latents, targets, weights, factors)
         count = len(feeds["target"])
         most = self._bundle.manifest.max_batch or max(count, 1)
         starts = range(0, count, most)
@@ -87,7 +107,11 @@ class GraphObjective:
         self._session.close()
 
     def _feeds(
-        self, latents: Mapping[str, Any], targets: NDArray[Any], weights: NDArray[Any] | None
+        self,
+        latents: Mapping[str, Any],
+        targets: NDArray[Any],
+        weights: NDArray[Any] | None,
+        factors: NDArray[Any] | None,
     ) -> dict[str, NDArray[np.float32]]:
         given: dict[str, Any] = {"transform": np.eye(3)[None]} if "transform" in self.keys else {}
         given |= latents
@@ -97,6 +121,7 @@ class GraphObjective:
             )
         plain = np.ones((1, 1, *self._bundle.config.img_shape), np.float32)
         given |= {"target": targets, "weight": plain if weights is None else weights}
+        given[LOSS_FACTORS] = self.factors(self.losses[0]) if factors is None else factors
         count = len(targets)
         return {port.name: self._feed(port, given[_key(port)], count) for port in self._spec.inputs}
 

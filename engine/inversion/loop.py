@@ -58,18 +58,18 @@ class Task:
     space: Parametrization
     config: InvertConfig
     stage: Stage
+    is_last: bool  # then losses are those that are asked for, and patience counts: rates of earlier stages still fall
     prior_weight: float
     rows_per_call: int
     w_std: float  # of the random shift's unit
 
 
-def run_stage(task: Task, rows: Rows, *, is_last: bool, after_step: Callable[[Rows, _Array], None]) -> None:
+def run_stage(task: Task, rows: Rows, *, after_step: Callable[[Rows, _Array], None]) -> None:
     """Takes the stage's steps, from `rows.step` on.
 
     Args:
         task: What to do.
         rows: Changed in place; `rows.best` is the result.
-        is_last: Whether patience counts: earlier stages have their rates still to fall.
         after_step: Called with the rows and the losses `[R]` of the step.
     """
     config = task.config
@@ -79,10 +79,10 @@ def run_stage(task: Task, rows: Rows, *, is_last: bool, after_step: Callable[[Ro
         is_finite = _recover(rows, losses, gradients)
         if shift is None:
             _remember(rows, losses, is_finite)
-        if config.stops_at is not None:
+        if config.stops_at is not None and (task.is_last or config.losses[0] == config.losses[1]):
             rows.is_done |= rows.best_loss <= config.stops_at
         is_early = rows.optimizer.is_scheduled and rows.step < task.stage.steps * (1 - config.rampdown)
-        if not is_last or is_early:
+        if not task.is_last or is_early:
             rows.waited[:] = 0  # improvements come when the rate falls
         elif config.patience:
             rows.is_done |= rows.waited >= config.patience

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from wplus.errors import UnsupportedError
 from wplus.inversion.adam import Arrays
-from wplus.inversion.goals import Goal, PictureGoal, default_loss
+from wplus.inversion.goals import Goal, PictureGoal
 from wplus.inversion.spaces import NOISE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from wplus.generator import Generator
+    from wplus.inversion.graph_objective import GraphObjective
 
 _Losses = NDArray[np.float32]
 
@@ -101,38 +102,38 @@ class GraphSteps:
 
     Args:
         G: A bundle's generator.
-        goal: Pictures, compared by the default loss, which is in the graph.
+        step: Its graph, which is closed with this.
+        goal: Pictures, compared by a loss that is in the graph.
         names: Of the latents that are optimised.
 
     Raises:
-        UnsupportedError: the bundle has no such graph, or the graph lacks what is asked for.
-        ParityError: the runtime was found to give other gradients than the network.
+        UnsupportedError: the graph lacks what is asked for.
     """
 
-    def __init__(self, G: "Generator", goal: Goal, *, names: set[str], c: NDArray[np.float32] | None) -> None:
-        from wplus.inversion.graph_objective import open_step
-
-        if not isinstance(goal, PictureGoal) or goal.loss_name != default_loss(G):
+    def __init__(
+        self, G: "Generator", step: "GraphObjective", goal: Goal, *, names: set[str], c: NDArray[np.float32] | None
+    ) -> None:
+        self._step = step
+        if not isinstance(goal, PictureGoal) or goal.loss_name not in step.losses:
             raise UnsupportedError(
-                f"The graph of {G.name} compares pictures by the loss {default_loss(G)} alone. Other losses, and "
+                f"The graph of {G.name} compares pictures by {' or '.join(step.losses)}. Other losses, and "
                 "measurements, need the checkpoint, in PyTorch."
             )
-        self._goal = goal
-        self._step = open_step(G)
-        if missing := sorted(names - set(self._step.gradient_keys)):
+        self._goal, self._factors = goal, step.factors(goal.loss_name)
+        if missing := sorted(names - set(step.gradient_keys)):
             raise UnsupportedError(
-                f"The graph of {G.name} has no gradient by {missing[0]}; it has {', '.join(self._step.gradient_keys)}. "
+                f"The graph of {G.name} has no gradient by {missing[0]}; it has {', '.join(step.gradient_keys)}. "
                 "Noise maps need a bundle of --noise=input, z of a network with W the checkpoint."
             )
         noise = {f"{NOISE}{name}": value[None, None] for name, value in G.noise_constants.items()}
-        self._fixed: Arrays = {name: value for name, value in noise.items() if name in self._step.keys}
-        if c is not None and "c" in self._step.keys:
+        self._fixed: Arrays = {name: value for name, value in noise.items() if name in step.keys}
+        if c is not None and "c" in step.keys:
             self._fixed["c"] = c
 
     def __call__(self, latents: Arrays, rows: NDArray[np.int64]) -> tuple[_Losses, Arrays]:
         """See `Objective`."""
         weights = None if self._goal.weights is None else self._goal.weights[rows]
-        losses, gradients = self._step(self._fixed | latents, self._goal.targets[rows], weights)
+        losses, gradients = self._step(self._fixed | latents, self._goal.targets[rows], weights, self._factors)
         return losses, {name: gradients[name] for name in latents}
 
     def losses(self, latents: Arrays, rows: NDArray[np.int64]) -> _Losses:

@@ -94,6 +94,7 @@ def _write_one(
     history = facts | {
         "generator": G.fingerprint,
         "loss": found.loss,
+        "search_loss": found.search_loss,
         "final_loss": float(found.losses[i]),
         "is_interrupted": found.is_interrupted,
         "config": config,

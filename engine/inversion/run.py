@@ -28,6 +28,7 @@ from wplus.sampling import default_micro_batch
 
 if TYPE_CHECKING:
     from wplus.generator import Generator
+    from wplus.inversion.graph_objective import GraphObjective
     from wplus.inversion.operators import Operator
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Inversion:
     is_interrupted: bool  # by Ctrl-C: the best so far; targets that were not begun are left out
     config: InvertConfig
     loss: str  # what the losses are: the loss's name, or the data term's
+    search_loss: str  # likewise, of the stages before the last
 
 
 def invert(
@@ -166,13 +168,22 @@ def _search(
     )
     stages = stages_of(config, has_coarse=coarse is not None, is_given=init is not None)
 
+    search_goal = goal.compared_by(config.losses[0]) if isinstance(goal, PictureGoal) else goal
+
     @cache
-    def objective(is_coarse: bool) -> Objective:
+    def step() -> "GraphObjective":
+        from wplus.inversion.graph_objective import open_step
+
+        return open_step(G)
+
+    @cache
+    def objective(is_coarse: bool, is_last: bool) -> Objective:
+        own = goal if is_last else search_goal
         if G.bundle is not None:
             names = {"z" if config.space == "z" else "ws"} | ({"transform"} if config.optimizes_transform else set())
             names |= {f"{NOISE}{name}" for name in G.noise_constants} if config.optimizes_noise else set()
-            return GraphSteps(G, goal, names=names, c=label)
-        return TorchObjective(G, goal, c=label, resolution=coarse if is_coarse else None)
+            return GraphSteps(G, step(), own, names=names, c=label)
+        return TorchObjective(G, own, c=label, resolution=coarse if is_coarse else None)
 
     return Search(
         config=config,
@@ -249,6 +260,7 @@ def _collect(
             paths.append(np.stack([step[i] for step in trace.ws]) if trace.ws else np.zeros((0,), np.float32))
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     is_z = "z" in found
+    search_loss, loss = config.losses if isinstance(goal, PictureGoal) else ("data term", "data term")
     count = len(next(iter(found.values())))
     latents = Latents(
         values=found["z"] if is_z else found["ws"],
@@ -257,7 +269,7 @@ def _collect(
         noise={name.removeprefix(NOISE): value for name, value in found.items() if name.startswith(NOISE)},
         transform=found.get("transform"),
     )
-    judge = search.objective(False)
+    judge = search.objective(False, True)
     final = [
         judge.losses({name: value[i : i + 1] for name, value in found.items()}, np.array([i])) for i in range(count)
     ]
@@ -270,7 +282,8 @@ def _collect(
         paths=paths,
         is_interrupted=is_interrupted,
         config=config,
-        loss=goal.loss_name if isinstance(goal, PictureGoal) else "data term",
+        loss=loss,
+        search_loss=search_loss,
     )
 
 

@@ -47,7 +47,7 @@ class Search:
     identity: str  # of the generator and of what it is to be like: a state belongs to no other
     space: Parametrization
     stages: list[Stage]
-    objective: Callable[[bool], Objective]  # on small pictures, or on whole ones
+    objective: Callable[[bool, bool], Objective]  # on small pictures or on whole ones; of the search or of the end
     starts: Callable[[int, int], Arrays]  # (target, how many) to variables [starts, ...]
     prior_weight: float
     rows_per_call: int
@@ -74,7 +74,7 @@ class Search:
         while True:
             stage = self.stages[state.stage]
             is_last = state.stage == len(self.stages) - 1
-            task = self._task(stage, len(state.rows.targets))
+            task = self._task(stage, len(state.rows.targets), is_last=is_last)
             before = sum(other.steps for other in self.stages[: state.stage])
 
             def record(rows: Rows, losses: _Array, stage: Stage = stage, before: int = before) -> None:
@@ -84,7 +84,7 @@ class Search:
                     done = before + rows.step
                     after_step(state, StepReport(targets=tuple(targets), step=done, num_steps=total, loss=mean))
 
-            run_stage(task, state.rows, is_last=is_last, after_step=record)
+            run_stage(task, state.rows, after_step=record)
             if is_last:
                 return state
             state.rows = self._promote(state.rows, stage, self.stages[state.stage + 1])
@@ -108,12 +108,13 @@ class Search:
             best[name] = np.where(is_seen.reshape(-1, *[1] * (value.ndim - 1)), value[lead], fallback)
         return self.space.latents(best)
 
-    def _task(self, stage: Stage, count: int) -> Task:
+    def _task(self, stage: Stage, count: int, *, is_last: bool) -> Task:
         return Task(
-            objective=self.objective(stage.is_coarse),
+            objective=self.objective(stage.is_coarse, is_last),
             space=self.space,
             config=self.config,
             stage=stage,
+            is_last=is_last,
             prior_weight=self.prior_weight,
             rows_per_call=max(size for size in range(1, self.rows_per_call + 1) if count % size == 0),
             w_std=self.w_std,

@@ -19,7 +19,7 @@ import wplus
 from wplus.backends.open_vino import import_openvino
 from wplus.benchmarks.random_networks import random_checkpoint
 from wplus.benchmarks.random_stylegan3 import random_stylegan3
-from wplus.bundle import Bundle, is_bundle
+from wplus.bundle import LOSS_FACTORS, Bundle, is_bundle
 from wplus.checkpoints import Checkpoint, read_checkpoint
 from wplus.config import StyleGAN2Config, StyleGAN3Config
 from wplus.errors import ParityError
@@ -28,7 +28,7 @@ from wplus.export.backward import Step
 from wplus.export.spec import Plan, plan_step
 from wplus.export.to_onnx import trace_step
 from wplus.inputs import noise_constants
-from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.config import GRAPH_LOSSES
 from wplus.inversion.losses import make_loss
 from wplus.manifest import parse_manifest
 from wplus.networks import build_network
@@ -86,7 +86,7 @@ def _traced(name: str) -> tuple[Step, onnx.ModelProto]:
     network.prepare(torch.float32)
     shapes = {name: (value.shape[-2], value.shape[-1]) for name, value in noise_constants(checkpoint).items()}
     plan = plan_step(checkpoint.config, shapes, _INPUT)
-    step = Step(network, plan, make_loss(DEFAULT_LOSS), has_noise=True)
+    step = Step(network, plan, [make_loss(loss) for loss in GRAPH_LOSSES], has_noise=True)
     return step, trace_step(network, plan, _INPUT)
 
 
@@ -96,7 +96,8 @@ def _feeds(plan: Plan, count: int) -> dict[str, np.ndarray]:
     for port in plan.inputs:
         shape = (count, *(int(side) for side in port.shape[1:]))
         feeds[port.name] = random.randn(*shape).astype(np.float32)
-    feeds["weight"] = np.abs(feeds["weight"])
+    for name in ("weight", LOSS_FACTORS):
+        feeds[name] = np.abs(feeds[name])
     if "transform" in feeds:
         feeds["transform"] = np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)) + feeds["transform"] / 20
     return feeds
@@ -172,7 +173,7 @@ def test_no_convolution_shares_a_weight_with_a_transposed_one(name: str) -> None
 
 def test_inputs_and_outputs_are_those_of_the_plan() -> None:
     graph = _traced("stylegan3-t")[1].graph
-    assert [value.name for value in graph.input] == ["ws", "transform", "target", "weight"]
+    assert [value.name for value in graph.input] == ["ws", "transform", "target", "weight", LOSS_FACTORS]
     assert [value.name for value in graph.output] == ["loss", "grad_ws", "grad_transform"]
     graph = _traced("stylegan2")[1].graph
     maps = ["b4.conv1", "b8.conv0", "b8.conv1", "b16.conv0", "b16.conv1"]
@@ -195,7 +196,7 @@ def test_a_bundle_is_certified_with_its_gradients(source: str, request: pytest.F
     spec = bundle.manifest.inversion
     assert spec is not None
     assert spec.file in bundle.manifest.files
-    assert bundle.manifest.inversion_loss == DEFAULT_LOSS
+    assert bundle.manifest.inversion_losses == GRAPH_LOSSES
     assert "gradients off by" in bundle.manifest.certificate.summary  # type: ignore[union-attr]
     steps = verify_steps(bundle, threads=1)
     assert steps
@@ -231,15 +232,15 @@ def test_a_bundle_without_it_says_nothing_of_it() -> None:
     with wplus.load(Path(wplus.__file__).parent / "demo" / "portraits", threads=1) as generator:
         assert generator.bundle is not None
         assert generator.bundle.manifest.inversion is None
-        assert not {"inversion", "inversion_loss"} & set(generator.bundle.manifest.to_json())
+        assert not {"inversion", "inversion_losses"} & set(generator.bundle.manifest.to_json())
 
 
-def test_a_graph_whose_manifest_says_no_loss_compares_robustly(tiny_checkpoint: Checkpoint) -> None:
+def test_a_graph_of_an_early_form_which_had_one_loss_is_not_used(tiny_checkpoint: Checkpoint) -> None:
     plan = plan_step(tiny_checkpoint.config, {}, ExportOptions(inversion=True))
     with wplus.load(Path(wplus.__file__).parent / "demo" / "portraits", threads=1) as generator:
         assert generator.bundle is not None
-        values = replace(generator.bundle.manifest, inversion=plan.spec, inversion_loss="squared").to_json()
+        values = replace(generator.bundle.manifest, inversion=plan.spec, inversion_losses=GRAPH_LOSSES).to_json()
     values["files"][plan.spec.file] = next(iter(values["files"].values()))
-    assert parse_manifest(json.dumps(values)).inversion_loss == "squared"
-    del values["inversion_loss"]
-    assert parse_manifest(json.dumps(values)).inversion_loss == "pixel"
+    assert parse_manifest(json.dumps(values)).inversion == plan.spec
+    values["inversion_loss"] = values.pop("inversion_losses")[0]
+    assert parse_manifest(json.dumps(values)).inversion is None

@@ -13,7 +13,7 @@ import wplus
 from wplus.bundle import PARITY, Bundle, read_bundle, write_json, write_manifest
 from wplus.errors import ParityError, UnsupportedError
 from wplus.generator import Generator
-from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.config import DEFAULT_LOSS, GRAPH_LOSSES
 from wplus.inversion.graph_objective import GraphObjective, open_step
 from wplus.inversion.losses import make_loss
 from wplus.inversion.run import invert
@@ -36,14 +36,18 @@ def _relative(found: np.ndarray, right: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_loss_and_gradients_are_those_of_the_network(drawn_by: Generator, tiny: Generator, weighted: bool) -> None:
+@pytest.mark.parametrize("name", [None, *GRAPH_LOSSES])
+def test_loss_and_gradients_are_those_of_the_network(
+    drawn_by: Generator, tiny: Generator, weighted: bool, name: str | None
+) -> None:
     latents, target, weight = _inputs(drawn_by)
     with closing(open_step(drawn_by)) as step:
-        loss, gradients = step(latents, target, weight if weighted else None)
+        factors = None if name is None else step.factors(name)
+        loss, gradients = step(latents, target, weight if weighted else None, factors)
     leaves = {key: torch.tensor(value, requires_grad=True) for key, value in latents.items()}
     noise = {key.removeprefix("noise/"): value for key, value in leaves.items() if key != "ws"}
     img = tiny.network.synthesize(leaves["ws"], noise=noise, dtype=torch.float32)
-    right = make_loss(DEFAULT_LOSS)(img, torch.tensor(target), torch.tensor(weight) if weighted else None)
+    right = make_loss(name or DEFAULT_LOSS)(img, torch.tensor(target), torch.tensor(weight) if weighted else None)
     right.sum().backward()
     assert _relative(loss, right.detach().numpy()) <= 1e-5
     assert list(gradients) == list(latents)
@@ -86,6 +90,10 @@ def test_what_does_not_fit_is_refused(step: GraphObjective) -> None:
         step(latents, target[:, :, :8], weight)
     with pytest.raises(ValueError, match=r"weight is \[3, 3, 16, 16\]"):
         step(latents, target, target)
+    with pytest.raises(ValueError, match=r"loss_factors is \[3, 1\]; \[3, 2\] is needed"):
+        step(latents, target, weight, np.ones((3, 1), np.float32))
+    with pytest.raises(ValueError, match="loss is 'lpips'; this graph computes squared, pixel"):
+        step.factors("lpips")
     with pytest.raises(UnsupportedError, match="asks for a gradient"):
         step(latents | {"ws": torch.tensor(latents["ws"], requires_grad=True)}, target, weight)
 
@@ -135,8 +143,8 @@ def test_a_bundle_finds_what_pytorch_finds(drawn_by: Generator, tiny: Generator)
 def test_what_is_not_in_the_graph_is_refused(step_bundle: Bundle) -> None:
     targets = np.zeros((1, 3, 16, 16), np.float32)
     with wplus.load(step_bundle.folder, backend="onnxruntime", threads=1) as G:
-        with pytest.raises(UnsupportedError, match="by the loss squared alone"):
-            invert(G, targets, loss="pixel", steps=2)
+        with pytest.raises(UnsupportedError, match="compares pictures by squared or pixel"):
+            invert(G, targets, loss="gradient", steps=2)
         with pytest.raises(UnsupportedError, match="no gradient by z"):
             invert(G, targets, space="z", steps=2)
 

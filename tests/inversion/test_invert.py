@@ -241,6 +241,25 @@ def test_a_loss_that_is_reached_ends_the_run(tiny: Generator) -> None:
     assert short.losses[0] <= 0.05
 
 
+def test_the_search_and_the_end_have_each_its_loss(tiny: Generator) -> None:
+    targets = _targets(tiny, [900])
+    found = invert(tiny, targets, space="w", **_SHORT)
+    assert (found.search_loss, found.loss) == ("pixel", "squared")
+    alike = invert(tiny, targets, space="w", search_loss="pixel", loss="squared", **_SHORT)
+    by_squares = invert(tiny, targets, space="w", loss="squared", **_SHORT)
+    assert by_squares.search_loss == by_squares.loss == "squared"
+    assert _same(found, alike)
+    assert not _same(found, by_squares)
+    wanted = np.square(tiny.synthesize(found.latents) - targets).mean()
+    np.testing.assert_allclose(found.losses[0], wanted, rtol=1e-4)
+    searched = found.history[0]["loss"]
+    by_pixel = invert(tiny, targets, space="w", loss="pixel", **_SHORT)
+    count = 2 * (60 // 6)
+    assert searched[:count] == by_pixel.history[0]["loss"][:count]  # the same way, then another
+    assert searched[count] != by_pixel.history[0]["loss"][count]
+    assert invert(tiny, targets, preset="fast", steps=5).search_loss == "squared"
+
+
 def test_given_latents_are_started_from(tiny: Generator) -> None:
     ws = tiny.map(seeds_to_z([900], tiny.z_dim))
     targets = tiny.synthesize(ws)
