@@ -43,7 +43,7 @@ class InversionOptions:
 
     only: Part | None = None
     quick: bool = False  # two pictures each, one network's steps, no memory
-    pictures: int | None = None  # of each kind; None: 8 in the race and 32 for quality
+    pictures: int | None = None  # of each kind; None: 8 in the race and 32 for quality, 8 from measurements
     network: str = _NETWORK  # of the race and of quality; a StyleGAN2 of square pictures in colours
     steps: tuple[Case, ...] = _STEPS  # the networks whose steps are timed
     nvidia_steps: int = NVIDIA_STEPS
