@@ -144,6 +144,18 @@ def test_measurements_are_inverted(tiny: Generator) -> None:
         invert(tiny, y[:, :, :5], operator=operator)
 
 
+@pytest.mark.parametrize(("sigma", "share"), [(0.1, 1 / 2), (0.0, 4e-3)])
+def test_the_prior_of_measurements_is_of_their_noise_or_of_what_a_generator_leaves(
+    tiny: Generator, sigma: float, share: float
+) -> None:
+    operator = make_operator("mask:0.5", img_shape=(3, 16, 16), seed=1)
+    y = operator(torch.from_numpy(_targets(tiny, [900]))).numpy()
+    options = {"operator": operator, "sigma": sigma, "space": "w", **_SHORT}
+    found = invert(tiny, y, **options)
+    assert _same(found, invert(tiny, y, prior_weight=share * tiny.w_dim / y[0].size, **options))
+    assert not _same(found, invert(tiny, y, prior_weight=0, **options))
+
+
 def test_pixels_without_weight_do_not_count(tiny: Generator) -> None:
     targets = _targets(tiny, [900])
     weights = np.ones((1, 1, 16, 16), np.float32)
