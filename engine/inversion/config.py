@@ -31,7 +31,7 @@ class InvertConfig:
     betas: tuple[float, float] = (0.9, 0.99)  # Adam's
     is_whitened: bool = True  # steps along the principal axes of W, each in its own standard deviation
     loss: str | None = None  # of the last stage, see `losses.make_loss`; None: the default one
-    search_loss: str | None = None  # of the stages before; None: as `loss`, where that is said, else a robust one
+    search_loss: str | None = None  # of the stages before; None: as `loss`, where that is said; see `losses`
     candidates: int | None = None  # latents drawn at random, the best of which are started from; None: by resolution
     starts: int = 8  # of them that are optimised side by side; those that fall behind are given up
     w_noise: float = 0.0  # of the random shift of w, at first, in the standard deviation of W
@@ -48,8 +48,9 @@ class InvertConfig:
 
     @property
     def losses(self) -> tuple[str, str]:
-        """Of the search, and of the last stage."""
-        return self.search_loss or self.loss or DEFAULT_SEARCH_LOSS, self.loss or DEFAULT_LOSS
+        """Of the search, and of the last stage. L-BFGS, which is for speed, has one."""
+        search = DEFAULT_SEARCH_LOSS if self.optimizer == "adam" else DEFAULT_LOSS
+        return self.search_loss or self.loss or search, self.loss or DEFAULT_LOSS
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -89,7 +90,6 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "space": "w",
         "num_steps": 200,
         "optimizer": "lbfgs",
-        "search_loss": DEFAULT_LOSS,  # a race is to one loss
         "candidates": 128,
         "starts": 4,
         "prior_weight": 1e-7,

@@ -270,6 +270,7 @@ def test_the_search_and_the_end_have_each_its_loss(tiny: Generator) -> None:
     assert searched[:count] == by_pixel.history[0]["loss"][:count]  # the same way, then another
     assert searched[count] != by_pixel.history[0]["loss"][count]
     assert invert(tiny, targets, preset="fast", steps=5).search_loss == "squared"
+    assert invert(tiny, targets, preset="fast", steps=5, loss="pixel").search_loss == "pixel"
 
 
 def test_given_latents_are_started_from(tiny: Generator) -> None:
