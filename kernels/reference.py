@@ -216,8 +216,10 @@ def overwritten(y: Tensor, *others: Tensor) -> Tensor | None:
 
 def _scaled_conv(x: Tensor, weight: Tensor, styles: Tensor | None, up: int, resample_filter: Tensor | None) -> Tensor:
     """conv(x * styles, weight), up-sampled by `up`."""
-    if styles is not None and weight.shape[2] == 1 and up == 1 and weight.shape[0] < weight.shape[1]:
-        # Few output channels: a product with scaled weights reads x once and writes no scaled copy of it.
+    is_narrowing = weight.shape[2] == 1 and up == 1 and weight.shape[0] < weight.shape[1]
+    if styles is not None and is_narrowing and not (x.requires_grad and torch.compiler.is_compiling()):
+        # Few output channels: a product with scaled weights reads x once and writes no scaled copy of it. Not where its
+        # gradients are traced for a runtime, which would lay x out anew for them.
         scaled = weight[:, :, 0, 0] * styles[:, None, :]  # [NOI]
         y = x.permute(0, 2, 3, 1) @ scaled.transpose(1, 2)[:, None]  # [NHWO]
         return y.permute(0, 3, 1, 2)
