@@ -16,7 +16,7 @@ import torch
 import wplus
 from wplus.benchmarks.baseline import NvidiaFormulation
 from wplus.benchmarks.cases import CASES, Case, read_network
-from wplus.benchmarks.inversion_quality import measure_quality
+from wplus.benchmarks.inversion_quality import QUALITY, measure_quality
 from wplus.benchmarks.inversion_race import NVIDIA_STEPS, Race, run_race
 from wplus.benchmarks.inversion_report import draw_races, tables
 from wplus.benchmarks.inversion_steps import time_steps
@@ -27,14 +27,14 @@ from wplus.config import StyleGAN2Config
 from wplus.errors import WplusError
 from wplus.threads import usable_cpus
 
-Part = Literal["steps", "race", "quality"]
+Part = Literal["steps", "race", "quality", "measurements"]
 
 _NETWORK = "demo:portraits"
 _STEPS = (
     replace(CASES["stylegan2-256"], rounds=15, seconds=120.0),
     replace(CASES["stylegan2-1024"], rounds=7, seconds=240.0),
 )
-_RACE_PICTURES, _QUALITY_PICTURES, _QUICK_PICTURES = 8, 32, 2
+_RACE_PICTURES, _QUALITY_PICTURES, _MEASURED_PICTURES, _QUICK_PICTURES = 8, 32, 8, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class InversionOptions:
 
     only: Part | None = None
     quick: bool = False  # two pictures each, one network's steps, no memory
-    pictures: int | None = None  # of each kind; None: 8 in the race and 32 for quality, 8 from measurements
+    pictures: int | None = None  # of each kind; None: 32 for quality, else 8
     network: str = _NETWORK  # of the race and of quality; a StyleGAN2 of square pictures in colours
     steps: tuple[Case, ...] = _STEPS  # the networks whose steps are timed
     nvidia_steps: int = NVIDIA_STEPS
@@ -68,9 +68,9 @@ def run_inversion(options: InversionOptions) -> tuple[Report, dict[str, list[Rac
         if options.only in (None, "race"):
             races = _race(options, recorder, threads)
         if options.only in (None, "quality"):
-            count = _count(options, _QUALITY_PICTURES)
-            with _load(options.network, threads) as G:
-                measure_quality(G, recorder, network=options.network, count=count, steps=options.quality_steps)
+            _quality(options, recorder, threads, usual=_QUALITY_PICTURES, is_measured=False)
+        if options.only in (None, "measurements"):
+            _quality(options, recorder, threads, usual=_MEASURED_PICTURES, is_measured=True)
     finally:
         torch.set_num_threads(before)
     return Report(rows=tuple(recorder.rows), samples=tuple(recorder.samples), notes=tuple(recorder.notes)), races
@@ -100,6 +100,13 @@ def _race(options: InversionOptions, recorder: Recorder, threads: int) -> dict[s
         )
 
 
+def _quality(options: InversionOptions, recorder: Recorder, threads: int, *, usual: int, is_measured: bool) -> None:
+    cases = [case for case in QUALITY if bool(case.operator) == is_measured]
+    count = _count(options, usual)
+    with _load(options.network, threads) as G:
+        measure_quality(G, recorder, network=options.network, count=count, steps=options.quality_steps, cases=cases)
+
+
 def _load(network: str, threads: int) -> wplus.Generator:
     return wplus.load(network, device="cpu", backend="torch", threads=threads)
 
@@ -111,7 +118,7 @@ def _count(options: InversionOptions, usual: int) -> int:
 @click.command()
 @click.option("--only", type=click.Choice(get_args(Part)), help="Which part to measure.  [default: all]")
 @click.option("--quick", is_flag=True, help="Two pictures each, steps of 256 px alone, no memory.")
-@click.option("--pictures", type=click.IntRange(min=1), help="Of each kind.  [default: 8 in the race, 32 for quality]")
+@click.option("--pictures", type=click.IntRange(min=1), help="Of each kind.  [default: 32 for quality, else 8]")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV to write; samples, .md and .svg beside it."
 )

@@ -20,7 +20,6 @@ from wplus.inversion.operators import make_operator
 from wplus.inversion.run import invert
 
 _FIRST_SEED = 8000
-_MEASURED_SHARE = 4  # one picture in so many is looked for from measurements, too
 _log = logging.getLogger(__name__)
 
 _Array = NDArray[np.float32]
@@ -61,7 +60,7 @@ def measure_quality(
     network: str,
     count: int,
     steps: int | None = None,
-    cases: Sequence[QualityCase] = QUALITY,
+    cases: Sequence[QualityCase],
 ) -> None:
     """The rows of each case: PSNR and SSIM of `count` pictures, the least PSNR of them, and seconds a picture.
 
@@ -72,15 +71,14 @@ def measure_quality(
         G: The generator, with the network in PyTorch.
         recorder: Takes the rows.
         network: Its name in the rows.
-        count: Of pictures; a quarter of them, one at least, is looked for from measurements.
+        count: Of pictures.
         steps: Of one picture; None: as the default preset has it.
         cases: What is looked for.
     """
-    measured_count = max(1, count // _MEASURED_SHARE)
-    recorder.note(f"Pictures found again: {count} of each kind, from measurements {measured_count}.")
+    seeds = range(_FIRST_SEED, _FIRST_SEED + count)
+    through = " from measurements" if cases[0].operator else ""
+    recorder.note(f"Pictures found again{through}: {count} of each kind.")
     for case in cases:
-        own = measured_count if case.operator else count
-        seeds = range(_FIRST_SEED, _FIRST_SEED + own)
         _log.info("inversion: quality of %s", case.name)
         recorder.begin(f"{network}, {case.name}", G.img_resolution)
         pictures = make_pictures(G, case.origin, seeds)

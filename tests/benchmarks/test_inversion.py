@@ -105,13 +105,15 @@ def test_the_preset_nvidia_is_the_procedure_and_another_is_not(
         check_procedure(tiny, projector)
 
 
-def test_quality_is_measured_beside_its_opponents(network: str) -> None:
-    report, _ = run_inversion(_options(network, "quality"))
+@pytest.mark.parametrize("part", ["quality", "measurements"])
+def test_quality_is_measured_beside_its_opponents(network: str, part: Part) -> None:
+    cases = [case for case in QUALITY if bool(case.operator) == (part == "measurements")]
+    report, _ = run_inversion(_options(network, part))
     found = {(row.case.partition(", ")[2], row.implementation) for row in report.rows if row.metric == "psnr"}
-    expected = {(case.name, "wplus invert") for case in QUALITY}
+    expected = {(case.name, "wplus invert") for case in cases}
     expected |= {
         (case.name, opponent)
-        for case in QUALITY
+        for case in cases
         if case.has_opponents
         for opponent in ("least squares", "total variation")
     }
