@@ -18,9 +18,10 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
         generator: The network in PyTorch, exact.
         cases: Of steps.
     """
-    parts = [make_loss(name) for name in bundle.manifest.inversion_losses]
     losses, gradients = [], []
     for row in range(len(cases)):
+        terms = zip(cases.factors[row], bundle.manifest.inversion_losses, strict=True)
+        loss = make_loss("+".join(f"{factor:g}*{name}" for factor, name in terms))
         latents = {
             key: torch.tensor(value[row : row + 1], device=generator.device, requires_grad=key != "c")
             for key, value in cases.latents.items()
@@ -29,14 +30,7 @@ def reference_steps(bundle: Bundle, generator: Generator, cases: StepCases) -> S
             torch.tensor(value[row : row + 1], device=generator.device) for value in (cases.target, cases.weight)
         )
         with torch.enable_grad():
-            img = _picture(bundle, generator, latents)
-            value = sum(
-                (
-                    float(factor) * part(img, target, weight)
-                    for factor, part in zip(cases.factors[row], parts, strict=True)
-                ),
-                img.new_zeros(1),
-            )
+            value = loss(_picture(bundle, generator, latents), target, weight)
         leaves = {key: latent for key, latent in latents.items() if latent.requires_grad}
         losses.append(value.detach())
         gradients.append(torch.autograd.grad(value.sum(), list(leaves.values())))
