@@ -11,6 +11,7 @@ from torch import Tensor
 from wplus.benchmarks.portraits import random_attributes, render
 from wplus.errors import UnsupportedError
 from wplus.generator import Generator
+from wplus.inversion.linear_maps import ChannelSum
 from wplus.inversion.similarity import psnr, ssim
 from wplus.latents import seeds_to_z
 
@@ -32,8 +33,15 @@ def make_pictures(G: Generator, origin: Origin, seeds: Sequence[int]) -> NDArray
     return torch.cat([render(one, size=G.img_resolution) for one in attributes]).numpy()
 
 
-def similarities(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, list[float]]:
-    """PSNR in dB and SSIM of pictures `[N, C, H, W]`, clamped to [-1, 1], one number a picture."""
-    one, other = torch.from_numpy(found), torch.from_numpy(wanted)
+def similarities(
+    found: NDArray[np.float32], wanted: NDArray[np.float32], grey: ChannelSum | None = None
+) -> dict[str, list[float]]:
+    """PSNR in dB and SSIM of pictures `[N, C, H, W]`, clamped to [-1, 1], one number a picture.
+
+    With `grey`, `Operator.grey`, also the PSNR of the grey picture that was measured.
+    """
+    one, other = (torch.from_numpy(img).clamp(-1, 1) for img in (found, wanted))
     values: dict[str, Tensor] = {"psnr": psnr(one, other), "ssim": ssim(one, other)}
+    if grey is not None:
+        values["grey_psnr"] = psnr(grey.forward(one), grey.forward(other))
     return {name: [float(value) for value in value_of] for name, value_of in values.items()}

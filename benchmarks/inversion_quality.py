@@ -88,7 +88,7 @@ def measure_quality(
             measured = measure(operator, torch.from_numpy(pictures), seeds=list(seeds))
         for name, solve in _solvers(G, case, measured, steps).items():
             try:
-                _record(recorder, name, solve, pictures if measured is None else measured.y, pictures)
+                _record(recorder, name, solve, measured, pictures)
             except UnsupportedError as exc:
                 recorder.note(f"{name} took no part: {exc}")
 
@@ -108,15 +108,19 @@ def _solvers(G: Generator, case: QualityCase, measured: Measurements | None, ste
     return solvers
 
 
-def _record(recorder: Recorder, name: str, solve: _Solve, targets: _Array, pictures: _Array) -> None:
+def _record(recorder: Recorder, name: str, solve: _Solve, measured: Measurements | None, pictures: _Array) -> None:
+    targets = pictures if measured is None else measured.y
     found, seconds = [], []
     for i in range(len(targets)):
         start = time.perf_counter()
         found.append(solve(targets[i : i + 1]))
         seconds.append(time.perf_counter() - start)
-    values = similarities(np.concatenate(found), pictures)
+    values = similarities(np.concatenate(found), pictures, None if measured is None else measured.operator.grey)
     _log.info("inversion: %s, PSNR %s dB", name, " ".join(f"{value:.1f}" for value in values["psnr"]))
     recorder.add(name, torch.float32, 1, "psnr", "dB", values["psnr"])
     recorder.add(name, torch.float32, 1, "least_psnr", "dB", [min(values["psnr"])])
     recorder.add(name, torch.float32, 1, "ssim", "-", values["ssim"])
+    if "grey_psnr" in values:
+        recorder.add(name, torch.float32, 1, "grey_psnr", "dB", values["grey_psnr"])
+        recorder.add(name, torch.float32, 1, "least_grey_psnr", "dB", [min(values["grey_psnr"])])
     recorder.add(name, torch.float32, 1, "seconds", "s", seconds)

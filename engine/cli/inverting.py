@@ -61,7 +61,7 @@ def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
     yield from _write(G, result, options, names, [_bytes(target.img) for target in found], said)
     if options["landmarks"] is not None:
         yield from _paste_back(found[: len(result.images)], result, options)
-    yield from _report(result, pictures, names)
+    yield from _report(result, pictures, names, given.get("operator"))
     _fail_if_interrupted(result)
     yield from _tune(result, targets, options, names, given, pictures)
 
@@ -115,7 +115,7 @@ def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
     yield from _write(G, result, options, names, shown, [_said_of(operator)] * count)
     yield _said(operator, result)
     if truth is not None:
-        yield from _report(result, np.repeat(truth, count, axis=0), names)
+        yield from _report(result, np.repeat(truth, count, axis=0), names, operator)
     _fail_if_interrupted(result)
     whole = None if truth is None else np.repeat(truth, count, axis=0)
     yield from _tune(result, made.y, options, names, {"operator": operator, "sigma": made.sigma}, whole)
@@ -224,16 +224,20 @@ def _fail_if_interrupted(result: Inversion) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _report(result: Inversion, truth: Any, names: list[str]) -> Iterator[str]:
-    """PSNR and SSIM against the truth, a line a picture."""
+def _report(result: Inversion, truth: Any, names: list[str], operator: Operator | None) -> Iterator[str]:
+    """PSNR and SSIM against the truth, a line a picture; where no colours were measured, also the grey PSNR."""
     import torch
 
     found = (torch.from_numpy(result.images).permute(0, 3, 1, 2).float() - 127.5) / 127.5
     wanted = torch.from_numpy(truth[: len(found)])
-    for name, quality, likeness, loss in zip(
-        names, psnr(found, wanted).tolist(), ssim(found, wanted).tolist(), result.losses.tolist(), strict=False
-    ):
-        yield f"{name}: PSNR {quality:.1f} dB, SSIM {likeness:.3f}, {result.loss} {loss:.3g}"
+    grey = None if operator is None else operator.grey
+    seen = [""] * len(found)
+    if grey is not None:
+        greys = psnr(grey.forward(found), grey.forward(wanted)).tolist()
+        seen = [f" ({value:.1f} in grey, which is what was measured)" for value in greys]
+    values = (psnr(found, wanted).tolist(), seen, ssim(found, wanted).tolist(), result.losses.tolist())
+    for name, quality, part, likeness, loss in zip(names, *values, strict=False):
+        yield f"{name}: PSNR {quality:.1f} dB{part}, SSIM {likeness:.3f}, {result.loss} {loss:.3g}"
 
 
 def _said_of(operator: Operator) -> dict[str, Any]:

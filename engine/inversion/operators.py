@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from wplus.inversion.linear_maps import LinearMap, Shape
+from wplus.inversion.linear_maps import ChannelSum, LinearMap, Shape
+from wplus.inversion.matrix_maps import Dense
 from wplus.inversion.operator_kinds import KINDS, Request, Stored
 from wplus.latents import check_seed
 
@@ -64,6 +65,14 @@ class Operator:
     def row_power(self) -> float:
         """The mean squared norm of A's rows, |A|^2 / M: the variance in y of white noise of variance 1."""
         return self.map.row_power
+
+    @property
+    def grey(self) -> ChannelSum | None:
+        """The weighted sum of the channels that is all it measures, as a map; None where it tells channels apart."""
+        channels = self.img_shape[0]
+        if channels > 1 and isinstance(self.map, Dense) and self.map.channels == "summed":
+            return ChannelSum(self.img_shape, (1 / channels,) * channels)
+        return self.map if channels > 1 and isinstance(self.map, ChannelSum) else None
 
     def forward(self, img: Tensor) -> Tensor:
         """The measurements `[N, *y_shape]` of pictures `[N, C, H, W]`.

@@ -1,6 +1,7 @@
 """`wplus invert`, from the flags to the files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,11 @@ def test_measurements_become_a_picture(run: Run, network: str, photo: Path, out:
     assert "384 measurements a picture by mask:0.5, compression 2.0:1" in outcome.out
     assert "PSNR" in outcome.out
     assert json.loads((out / "history.json").read_text())["operator"] == "mask:0.5"
-    direct = [f"--network={network}", f"--target={photo}", "--operator=mask:0.5", f"--outdir={out}", *_QUICK]
-    assert run("invert", *direct).code == 0
+    assert "in grey" not in outcome.out
+    direct = [f"--network={network}", f"--target={photo}", "--operator=coded:64", f"--outdir={out}", *_QUICK]
+    outcome = run("invert", *direct)
+    assert outcome.code == 0
+    assert re.search(r"PSNR -?[\d.]+ dB \([\d.]+ in grey, which is what was measured\), SSIM", outcome.out)
 
 
 @pytest.mark.parametrize(

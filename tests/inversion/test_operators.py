@@ -295,3 +295,19 @@ def test_missing_and_damaged_files_and_masks_of_another_size_are_errors(
     Image.new("L", (8, 5), 0).save("dark.png")
     with pytest.raises(ValueError, match="keeps 0 pixels"):
         make_operator("mask:dark.png", img_shape=(3, 5, 8))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_measured_of_one_grey_picture_sees_no_other_difference(
+    text: str, make: Callable[[str, Shape], Operator]
+) -> None:
+    shape = (3, 5, 8)
+    operator = make(text, shape)
+    assert (operator.grey is not None) == text.startswith(("grey", "coded"))
+    assert make(text, (1, *shape[1:])).grey is None
+    if operator.grey is not None:
+        img = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        unseen = img - operator.grey.adjoint(operator.grey.forward(img)) / operator.grey.row_power
+        assert unseen.abs().max() > 0.1
+        torch.testing.assert_close(operator.grey.forward(unseen), torch.zeros(2, 1, *shape[1:], dtype=torch.float64))
+        torch.testing.assert_close(operator(img + unseen), operator(img))
