@@ -69,8 +69,8 @@ def quality_table(rows: Sequence[Row]) -> str:
         ssim = f"{beside['ssim'].median:.3f}"
         lines.append((row.case, row.implementation, psnr, least, ssim, number(beside["seconds"].median)))
         if "grey_psnr" in beside:
-            grey = (f"{beside[name].median:.1f}" for name in ("grey_psnr", "least_grey_psnr"))
-            lines.append((f"{row.case}, in grey, which is what was measured", row.implementation, *grey, "", ""))
+            psnr, least = f"{beside['grey_psnr'].median:.1f}", f"{beside['least_grey_psnr'].median:.1f}"
+            lines.append((f"{row.case}: the grey picture", row.implementation, psnr, least, "", ""))
     return table(("", "method", "PSNR, median dB", "least dB", "SSIM, median", "s a picture"), lines)
 
 

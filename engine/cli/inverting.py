@@ -33,6 +33,7 @@ _INVERT_OPTIONS = (
     *("seed", "batch"),
 )
 _CHECKPOINT = ".inversion.npz"
+_TUNING_CHECKPOINT = ".tuning.npz"
 
 
 def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
@@ -63,7 +64,7 @@ def invert_pictures(options: dict[str, Any]) -> Iterator[str]:
         yield from _paste_back(found[: len(result.images)], result, options)
     yield from _report(result, pictures, names, given.get("operator"))
     _fail_if_interrupted(result)
-    yield from _tune(result, targets, options, names, given, pictures)
+    yield from _finish(result, targets, options, names, given, pictures)
 
 
 def _targets(G: Generator, options: dict[str, Any]) -> list[Target]:
@@ -118,16 +119,26 @@ def invert_measurements(options: dict[str, Any]) -> Iterator[str]:
         yield from _report(result, np.repeat(truth, count, axis=0), names, operator)
     _fail_if_interrupted(result)
     whole = None if truth is None else np.repeat(truth, count, axis=0)
-    yield from _tune(result, made.y, options, names, {"operator": operator, "sigma": made.sigma}, whole)
+    yield from _finish(result, made.y, options, names, {"operator": operator, "sigma": made.sigma}, whole)
 
 
-def _tune(
+def _finish(
     result: Inversion, targets: Any, options: dict[str, Any], names: list[str], given: dict[str, Any], truth: Any
 ) -> Iterator[str]:
+    """Tunes, if that was asked for; then removes what --resume would go on from."""
+    outdir = Path(options["outdir"])
     if options["tune"]:
         from wplus.cli.tuning import tune_found
 
-        yield from tune_found(result, targets, options, names, given=given, truth=truth)
+        kept = outdir / _TUNING_CHECKPOINT
+        yield from tune_found(result, targets, options, names, given=given, truth=truth, checkpoint=kept)
+    _remove_checkpoints(outdir)
+
+
+def _remove_checkpoints(outdir: Path) -> None:
+    for name in (_CHECKPOINT, _TUNING_CHECKPOINT):
+        for file in outdir.glob(f"{Path(name).stem}*.npz"):
+            file.unlink()
 
 
 def _load(options: dict[str, Any]) -> Generator:
@@ -142,8 +153,7 @@ def _run(G: Generator, targets: Any, options: dict[str, Any], count: int, given:
     outdir = Path(options["outdir"])
     checkpoint = outdir / _CHECKPOINT
     if not options["resume"]:
-        for old in outdir.glob(f"{checkpoint.stem}*.npz"):
-            old.unlink()
+        _remove_checkpoints(outdir)
     init = None
     if options["init"] is not None:
         from wplus.latents import Latents
@@ -212,9 +222,6 @@ def _write(
             f"Interrupted: the best so far of {len(folders)} of {len(names)} is written. "
             "The same command with --resume goes on."
         )
-    else:
-        for file in Path(options["outdir"]).glob(f"{Path(_CHECKPOINT).stem}*.npz"):
-            file.unlink()
     yield from (str(folder / "proj.png") for folder in folders)
 
 

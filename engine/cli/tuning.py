@@ -5,14 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from wplus.checkpoints.tuning import Tuning
 from wplus.files import whole_file
 from wplus.inputs import one_hot
 from wplus.inversion.run import Inversion, draw_found
-from wplus.inversion.tuning import TuneReport, tune
+from wplus.inversion.tuner import TuneReport
+from wplus.inversion.tuning import tune
 from wplus.loading import load
 from wplus.media import encode_image
 from wplus.recipe import recipe
@@ -33,6 +36,7 @@ def tune_found(
     *,
     given: Mapping[str, Any],
     truth: NDArray[np.float32] | None,
+    checkpoint: Path,
 ) -> Iterator[str]:
     """Tunes the network around what was found; writes tuning.safetensors, and tuned.png beside each proj.png.
 
@@ -43,33 +47,53 @@ def tune_found(
         names: Of the targets.
         given: What `invert` took besides: weights, or operator and sigma.
         truth: The pictures `[N, C, H, W]`, to report PSNR; None: nobody knows them.
+        checkpoint: Where the state is kept, and gone on from.
 
     Yields:
         What is to be said.
+
+    Raises:
+        click.exceptions.Exit: it was interrupted; the best so far is written.
     """
-    if found.is_interrupted:
-        yield "Not tuned: the inversion was interrupted."
-        return
-    outdir, index = Path(options["outdir"]), options["class_index"]
     steps = options["tune_steps"] or _STEPS
     with _bar(steps) as on_step:
         tuning = tune(
             options["network"],
             found.latents,
             targets,
-            class_index=index,
+            class_index=options["class_index"],
             steps=steps,
             loss=options["loss"],
             seed=found.config.seed,
             device=options["device"],
             threads=options["threads"],
             sha256=options["sha256"],
+            checkpoint=checkpoint,
             on_step=on_step,
             **given,
         )
-    if not tuning.differences:
-        yield "Not tuned: it was interrupted, or no step made the pictures better."
-        return
+    notes = tuning.notes
+    if tuning.differences:
+        yield from _write(tuning, found, options, names, truth)
+    else:
+        yield "Not tuned: no step made the pictures better."
+    if notes["is_interrupted"]:
+        yield (
+            f"Tuning was interrupted after {notes['steps']} steps: the best so far is kept. "
+            "The same command with --resume goes on."
+        )
+        raise click.exceptions.Exit(1)
+
+
+def _write(
+    tuning: Tuning,
+    found: Inversion,
+    options: Mapping[str, Any],
+    names: list[str],
+    truth: NDArray[np.float32] | None,
+) -> Iterator[str]:
+    """The tuning, and what it draws of the latents that were found."""
+    outdir, index = Path(options["outdir"]), options["class_index"]
     tuning.save(outdir / _FILE)
     chosen = {name: options[name] for name in _LOAD_OPTIONS}
     with load(options["network"], backend="torch", tuning=outdir / _FILE, **chosen) as G:
@@ -81,8 +105,6 @@ def tune_found(
             with whole_file(file) as temporary:
                 temporary.write_bytes(encode_image(picture, "png", how))
     notes = tuning.notes
-    if notes["is_interrupted"]:
-        yield f"Tuning was interrupted after {notes['steps']} steps: the best so far is written."
     change = f"{notes['loss']} {notes['first_loss']:.4g} -> {notes['best_loss']:.4g}"
     yield f"{outdir / _FILE}: {tuning.fingerprint}; {change}"
     if truth is not None:
@@ -117,6 +139,6 @@ def _bar(steps: int) -> Iterator[Callable[[TuneReport], None]]:
 
         def on_step(report: TuneReport) -> None:
             bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
-            bar.update()
+            bar.update(report.step - bar.n)  # not 1 where it goes on
 
         yield on_step

@@ -1,19 +1,13 @@
-"""The file from which an interrupted inversion goes on."""
+"""The files from which an interrupted inversion goes on: one for each group of targets."""
 
-import hashlib
-import json
-import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wplus.errors import ArtifactError
-from wplus.files import whole_file
 from wplus.inversion.search import Search, State, state_arrays, state_of
-from wplus.numpy_files import read_arrays
-
-_EVERY = 30.0  # seconds between two writings
+from wplus.inversion.state_file import StateFile
 
 
 class Checkpoints:
@@ -25,19 +19,23 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path | None, search: Search) -> None:
-        self._path = path
         self._search = search
-        self._written = time.monotonic()
+        facts = (search.identity, search.config, search.stages)
+
+        @cache
+        def file(number: int) -> StateFile:
+            return StateFile(None if path is None else path.with_name(f"{path.stem}{number or ''}.npz"), *facts)
+
+        self._file = file
 
     def keep(self, number: int, state: State, *, at_once: bool = False) -> None:
         """Writes, if the last time is half a minute ago or `at_once`."""
-        if self._path is not None and (at_once or time.monotonic() - self._written >= _EVERY):
-            self._write(number, state, is_finished=False)
+        self._file(number).keep(lambda: _arrays(state, is_finished=False), at_once=at_once)
 
     def finish(self, number: int, state: State) -> None:
         """Writes the end."""
-        if self._path is not None and not self.has_finished(number):
-            self._write(number, state, is_finished=True)
+        if not self.has_finished(number):
+            self._file(number).keep(lambda: _arrays(state, is_finished=True), at_once=True)
 
     def has_finished(self, number: int) -> bool:
         """Whether the group ran to its end."""
@@ -51,34 +49,12 @@ class Checkpoints:
         """Where the group is."""
         return self._read(number, is_finished=False)
 
-    def _file(self, number: int) -> Path:
-        assert self._path is not None
-        return self._path.with_name(f"{self._path.stem}{number or ''}.npz")
-
-    def _key(self) -> str:
-        """What must be the same for a state to be gone on from."""
-        stages = [repr(stage) for stage in self._search.stages]
-        facts = json.dumps([self._search.identity, repr(self._search.config), stages])
-        return hashlib.sha256(facts.encode()).hexdigest()[:16]
-
-    def _write(self, number: int, state: State, *, is_finished: bool) -> None:
-        arrays = state_arrays(state) | {"key": np.array(self._key()), "is_finished": np.array(is_finished)}
-        with whole_file(self._file(number)) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
-        self._written = time.monotonic()
-
     def _read(self, number: int, *, is_finished: bool) -> State | None:
-        if self._path is None or not self._file(number).is_file():
-            return None
-        path = self._file(number)
-        try:
-            arrays: dict[str, Any] = dict(read_arrays(path, wanted=lambda _: True)[0])
-            key = str(arrays.pop("key"))
-            state = state_of(arrays, self._search.config) if bool(arrays.pop("is_finished")) == is_finished else None
-        except (KeyError, ValueError) as exc:
-            raise ArtifactError(f"{path} is damaged ({type(exc).__name__}). Remove it to begin anew.") from exc
-        if key != self._key():
-            raise ArtifactError(
-                f"{path} was written with other options or targets. Give the same ones, or remove it to begin anew."
-            )
-        return state
+        def restore(arrays: dict[str, Any]) -> State | None:
+            return state_of(arrays, self._search.config) if bool(arrays.pop("is_finished")) == is_finished else None
+
+        return self._file(number).read(restore)
+
+
+def _arrays(state: State, *, is_finished: bool) -> dict[str, Any]:
+    return state_arrays(state) | {"is_finished": np.array(is_finished)}

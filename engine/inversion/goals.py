@@ -1,6 +1,5 @@
 """What a picture is to be like: a target picture, or measurements; as a loss `[R]` of pictures `[R, C, H, W]`."""
 
-import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wplus.inversion.config import DEFAULT_LOSS
+from wplus.inversion.state_file import digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ class PictureGoal:
 
     def digest(self) -> str:
         """See `Goal.digest`."""
-        return _digest(self.loss_name, self.targets, self.weights)
+        return digest(self.loss_name, self.targets, self.weights)
 
     def compared_by(self, loss: str) -> "PictureGoal":
         """The same pictures, compared by another loss."""
@@ -107,13 +107,6 @@ class PictureGoal:
                 weight = F.avg_pool2d(weight, factor)
                 target = target / weight.clamp(min=1e-12)
         return self._loss(img, target, weight)
-
-
-def _digest(*parts: Any) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
-    return digest.hexdigest()
 
 
 class MeasurementGoal:
@@ -143,7 +136,7 @@ class MeasurementGoal:
     def digest(self) -> str:
         """See `Goal.digest`."""
         stored = [item for name in sorted(self.operator.stored) for item in (name, self.operator.stored[name])]
-        return _digest(self.operator.spec, self.operator.seed, self.sigma, self.y, *stored)
+        return digest(self.operator.spec, self.operator.seed, self.sigma, self.y, *stored)
 
     def distances(self, pictures: _Array, target: int) -> _Array:
         """See `Goal.distances`."""

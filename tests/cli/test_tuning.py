@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,10 @@ from PIL import Image
 
 import wplus
 from wplus.checkpoints import Checkpoint, write_checkpoint
+from wplus.checkpoints.tuning import Tuning
+from wplus.inversion.run import Inversion, invert
+from wplus.inversion.tuner import TuneReport
+from wplus.inversion.tuning import tune
 from wplus.latents import seeds_to_z
 from wplus.media import encode_image
 
@@ -53,6 +58,41 @@ def test_one_tuning_for_all_targets_and_a_picture_beside_each(run: Run, network:
     assert files == {"tuning.safetensors", "5/tuned.png", "6/tuned.png"}
     assert outcome.out.count("dB before tuning") == 2
     assert "squared" in outcome.out
+
+
+def test_an_interrupted_tuning_fails_and_goes_on_without_a_new_search(
+    run: Run, network: str, targets: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wplus.cli import inverting, tuning
+
+    def interrupted(*args: Any, on_step: Any, **options: Any) -> Tuning:
+        def stop(report: TuneReport) -> None:
+            on_step(report)
+            if report.step == 7:
+                raise KeyboardInterrupt
+
+        return tune(*args, on_step=stop, **options)
+
+    def without_a_step(*args: Any, on_step: Any, **options: Any) -> Inversion:
+        del on_step
+        return invert(*args, on_step=lambda report: pytest.fail(f"searches, step {report.step}"), **options)
+
+    words = ("invert", f"--network={network}", f"--target={targets / '5.png'}", "--tune", *_QUICK, f"--outdir={out}")
+    whole = run(*words)
+    final = (out / "tuning.safetensors").read_bytes()
+    left = {file.name for file in out.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "tune", interrupted)
+        outcome = run(*words)
+    assert outcome.code == 1
+    assert "interrupted after 7 steps" in outcome.out
+    assert "The same command with --resume goes on." in outcome.out
+    assert (out / "tuning.safetensors").read_bytes() != final
+    monkeypatch.setattr(inverting, "invert", without_a_step)
+    again = run(*words, "--resume")
+    assert (whole.code, again.code) == (0, 0)
+    assert (out / "tuning.safetensors").read_bytes() == final
+    assert {file.name for file in out.iterdir()} == left
 
 
 def test_the_tuned_picture_is_drawn_again_from_what_it_says(

@@ -18,7 +18,8 @@ from wplus.checkpoints import Checkpoint, fingerprint, read_checkpoint, write_ch
 from wplus.checkpoints.tuning import FORMAT, Tuning, is_tuning
 from wplus.errors import ArtifactError, CheckpointError, LatentMismatchError, UnsupportedError
 from wplus.generator import Generator
-from wplus.inversion.tuning import TuneReport, tune
+from wplus.inversion.tuner import TuneReport
+from wplus.inversion.tuning import tune
 from wplus.latents import Latents, seeds_to_z
 
 _SHORT = {"steps": 40, "learning_rate": 3e-3, "device": "cpu"}
@@ -170,6 +171,39 @@ def test_an_interruption_keeps_the_best_so_far(tiny_checkpoint: Checkpoint) -> N
     assert made.notes["is_interrupted"]
     assert made.notes["steps"] == 10
     assert _psnr(_draw(made.apply(tiny_checkpoint), latents), targets) > _psnr(_draw(tiny_checkpoint, latents), targets)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(
+    tiny_checkpoint: Checkpoint, tuned: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(report: TuneReport) -> None:
+        steps.append(report.step)
+        if len(steps) == 10:
+            raise KeyboardInterrupt
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    steps: list[int] = []
+    latents, targets = _unseen(tiny_checkpoint)
+    options: dict[str, Any] = _SHORT | {"checkpoint": tmp_path / "state.npz", "on_step": stop}
+    assert tune(tiny_checkpoint, latents, targets, **options).notes["is_interrupted"]
+    written = (tmp_path / "state.npz").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.optim.Adam.step", interrupt)  # some weights may have moved, and others not
+        tune(tiny_checkpoint, latents, targets, **options)
+    assert (tmp_path / "state.npz").read_bytes() == written
+    rest = tune(tiny_checkpoint, latents, targets, **options)
+    assert rest.fingerprint == tuned.fingerprint
+    assert rest.notes == tuned.notes
+    assert steps == list(range(1, 41))
+    with pytest.raises(ArtifactError, match="other options or targets"):
+        tune(tiny_checkpoint, latents, targets, **options | {"locality": 0})
+    with pytest.raises(ArtifactError, match="other options or targets"):
+        tune(tiny_checkpoint, latents + 0.1, targets, **options)
+    (tmp_path / "state.npz").write_bytes(written[: len(written) // 2])
+    with pytest.raises(ArtifactError, match="damaged"):
+        tune(tiny_checkpoint, latents, targets, **options)
 
 
 def test_an_interruption_at_once_changes_nothing(
