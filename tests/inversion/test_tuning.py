@@ -83,7 +83,9 @@ def test_only_the_synthesis_learns_and_the_checkpoint_stays(tiny_checkpoint: Che
         assert difference.dtype == np.float16
 
 
-@pytest.mark.parametrize("name", ["genforce_sg1_128_fused.pth", "golden_sg2_resnet_32.pkl", "golden_sg3t_64.pkl"])
+@pytest.mark.parametrize(
+    "name", ["genforce_sg1_128_fused.pth", "golden_sg2_resnet_32.pkl", "golden_sg3t_64.pkl", "golden_sg3r_64.pkl"]
+)
 def test_every_family_is_tuned(name: str) -> None:
     checkpoint = read_checkpoint(DATA / name)
     latents, targets = _unseen(checkpoint)
