@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,15 @@ from wplus.benchmarks.total_variation import least_squares, reconstruct
 from wplus.errors import UnsupportedError
 from wplus.generator import Generator
 from wplus.inversion.config import SearchSpace
+from wplus.inversion.goals import PictureGoal
 from wplus.inversion.measurements import Measurements, measure
 from wplus.inversion.operators import make_operator
 from wplus.inversion.run import invert
+from wplus.inversion.starts import Candidates
 
 _FIRST_SEED = 8000
+_PLAIN_CANDIDATES, _PLAIN_STEPS = 512, 300  # what many write themselves, at the best of the rates 0.02, 0.05 and 0.1
+_PLAIN: dict[str, Any] = {"is_whitened": False, "learning_rate": 0.1, "prior_weight": 0, "patience": 0}
 _log = logging.getLogger(__name__)
 
 _Array = NDArray[np.float32]
@@ -64,8 +69,8 @@ def measure_quality(
 ) -> None:
     """The rows of each case: PSNR and SSIM of `count` pictures, the least PSNR of them, and seconds a picture.
 
-    Each picture is looked for alone, and pays for the statistics of W and the candidates. Measurements have no noise;
-    their operators' seed is the same for all pictures.
+    Each picture is looked for alone, and pays for the statistics of W and the candidates; whole ones also by Adam on w
+    itself from the best candidate. Measurements have no noise; their operators' seed is the same for all pictures.
 
     Args:
         G: The generator, with the network in PyTorch.
@@ -101,7 +106,18 @@ def _solvers(G: Generator, case: QualityCase, measured: Measurements | None, ste
         img: _Array = G.synthesize(found.latents)
         return img
 
+    def plain(y: _Array) -> _Array:
+        candidates = Candidates(G, count=_PLAIN_CANDIDATES, seed=0, is_small=True)
+        best = candidates.best(PictureGoal(y, None, "squared"), 0, 1)
+        assert candidates.ws is not None
+        start = candidates.ws[best, :1] if case.space == "w" else candidates.ws[best]
+        found = invert(G, y, init=start, space=case.space, steps=steps or _PLAIN_STEPS, loss="squared", **_PLAIN)
+        img: _Array = G.synthesize(found.latents)
+        return img
+
     solvers: dict[str, _Solve] = {"wplus invert": ours}
+    if operator is None:
+        solvers[f"Adam, {_PLAIN_STEPS} steps from the best of {_PLAIN_CANDIDATES}"] = plain
     if case.has_opponents and operator is not None:
         solvers["least squares"] = lambda y: least_squares(operator, y)
         solvers["total variation"] = lambda y: reconstruct(operator, y, sigma=0)
