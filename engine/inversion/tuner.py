@@ -170,9 +170,6 @@ class Tuner:
                 self._adam.state[value] = {"step": torch.tensor(float(self._taken)), **moments}
         self._best = {name: of("best", name) for name in self._best}
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self._learned.items()}
-
     def differences(self) -> Differences:
         """What the best weights have on the checkpoint's, where a float16 shows it."""
         found: Differences = {}
@@ -182,6 +179,9 @@ class Tuner:
             if difference.any():
                 found[name] = difference
         return found
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self._learned.items()}
 
     def _pull(self, *, with_gradient: bool) -> float:
         """The targets' mean loss, its gradient added to the weights'; a micro-batch at a time."""
