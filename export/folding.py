@@ -1,13 +1,15 @@
 """What is done to the exporter's graph: functions inlined, constants folded, operations that change nothing removed.
 
 These are the passes that PyTorch's exporter runs itself where it is let, without one rewriting rule: "x + 0 is x" takes
-the 1e-8 under a square root for a zero, and a root of zero is then divided by.
+the 1e-8 under a square root for a zero, and a root of zero is then divided by. And one of ours.
 """
 
 import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript import optimizer, rewriter
 from onnxscript.rewriter.rules import common as rules
+
+from wplus.export.noise_maps import keep_maps_narrow
 
 _STEPS = 2  # folding uncovers more to fold
 _RULES = (
@@ -39,6 +41,7 @@ def fold(model: ir.Model) -> None:
         optimizer.fold_constants(model)
         rewriter.RewritePass(_RULES)(model)
         optimizer.remove_unused_nodes(model)
+    keep_maps_narrow(model)
     for step in (
         common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
         common.RemoveUnusedOpsetsPass(),

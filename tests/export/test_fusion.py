@@ -25,7 +25,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, str]:
             continue
         for name in node.input:
             maker = makers.get(name)
-            sources = [name, *(maker.input if maker is not None and maker.op_type in ("Mul", "Expand") else [])]
+            sources = [name, *(maker.input if maker is not None and maker.op_type in ("Mul", "Div", "Expand") else [])]
             constants = [source for source in sources if source in shapes]
             if constants and (_is_noise(sources, shapes[constants[0]]) or shapes[constants[0]][1:] == [1, 1]):
                 found[node.name] = constants[0]
@@ -101,3 +101,18 @@ def test_openvino_drops_no_addition(family: str, traced) -> None:
         zeros = np.zeros_like(numpy_helper.to_array(tensor))
         tensor.CopyFrom(numpy_helper.from_array(zeros, constant))
         assert np.abs(draw(without) - img).max() > 1e-4, name
+
+
+def test_openvino_keeps_noise_maps_one_channel_wide(traced) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model = traced("stylegan2", ExportOptions())["synthesis"]
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU")
+    shapes = [
+        list(node.get_output_shape(0))
+        for node in compiled.get_runtime_model().get_ops()
+        if node.get_rt_info()["layerType"] == "Const"
+    ]
+    maps = [shape for shape in shapes if len(shape) > 1 and shape[-1] == shape[-2] and shape[-1] in (8, 16, 32, 64)]
+    assert len(maps) == 6
+    assert all(np.prod(shape[:-2]) == 1 for shape in maps), maps
