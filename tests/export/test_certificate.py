@@ -71,7 +71,7 @@ def _a_weight_a_little_off(model: Model) -> None:
 
 
 def _noise_left_out(model: Model) -> None:
-    _constant(model, "synthesis.b16.conv1/Add_2.0", lambda values: values.fill(0))
+    _constant(model, "synthesis.b16.conv1/Add_3.1", lambda values: values.fill(0))
 
 
 def _one_bias_off(model: Model) -> None:
