@@ -1,6 +1,7 @@
 """The file from which an interrupted job goes on."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from wplus.errors import ArtifactError
 from wplus.files import whole_file
 from wplus.numpy_files import read_arrays
+
+_log = logging.getLogger(__name__)
 
 _EVERY = 30.0  # seconds between two writings
 _KEY = "key"
@@ -40,11 +43,17 @@ class StateFile:
         self._written = time.monotonic()
 
     def keep(self, arrays: Callable[[], Mapping[str, Any]], *, at_once: bool = False) -> None:
-        """Writes what `arrays` gives, if the last time is half a minute ago or `at_once`."""
+        """Writes what `arrays` gives, if the last time is half a minute ago or `at_once`.
+
+        Where that fails, the disk being full for one, it is logged: the job is worth more than its state.
+        """
         if self._path is None or not (at_once or time.monotonic() - self._written >= _EVERY):
             return
-        with whole_file(self._path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **{**arrays(), _KEY: np.array(self._key)})
+        try:
+            with whole_file(self._path) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, **{**arrays(), _KEY: np.array(self._key)})
+        except ArtifactError as exc:
+            _log.warning("Were this interrupted now, it could not go on: %s", exc)
         self._written = time.monotonic()
 
     def read(self, restore: Callable[[dict[str, Any]], T]) -> T | None:
