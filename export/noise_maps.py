@@ -27,15 +27,33 @@ def _narrow_sum(op: Any, y: Any, scale: Any, noise: Any, bias: Any) -> Any:
 
 def _is_of_constants(_: Any, noise: ir.Value, bias: ir.Value, scale: ir.Value, **__: Any) -> bool:
     of_channels = bias.shape is not None and len(bias.shape) == 3 and list(bias.shape)[1:] == [1, 1]
-    return of_channels and _is_constant(bias) and _is_constant(noise) and not _is_constant(scale)
+    return of_channels and _is_constant(bias) and _is_constant(noise) and _is_never_zero(scale)
 
 
 def _is_constant(value: ir.Value) -> bool:
     """Whether it comes of initialisers alone."""
-    maker = value.producer()
-    if maker is None:
-        return value.is_initializer()
-    return all(source is None or _is_constant(source) for source in maker.inputs)
+    waiting = [value]
+    while waiting:
+        source = waiting.pop()
+        maker = source.producer()
+        if maker is None and not source.is_initializer():
+            return False
+        waiting += [] if maker is None else [one for one in maker.inputs if one is not None]
+    return True
+
+
+def _is_never_zero(scale: ir.Value) -> bool:
+    """Whether it is a reciprocal, as demodulation is, times constants that are not 0: a module of the user's own may
+    have any other scale."""
+    while (maker := scale.producer()) is not None and maker.op_type != "Reciprocal":
+        rest = [one for one in maker.inputs if one is not None and one.const_value is None]
+        factors = [one.const_value.numpy() for one in maker.inputs if one is not None and one.const_value is not None]
+        if maker.op_type not in ("Unsqueeze", "Reshape", "Cast", "Mul") or len(rest) != 1:
+            return False
+        if maker.op_type == "Mul" and not all(factor.all() for factor in factors):
+            return False
+        (scale,) = rest
+    return maker is not None
 
 
 _RULES = RewriteRule(_sum, _narrow_sum, _is_of_constants).commute()

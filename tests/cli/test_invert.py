@@ -3,17 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from cli_support import Run
+from cli_support import Run, interrupted_at
 from PIL import Image
 from support import DATA
 
 import wplus
-from wplus.inversion.run import Inversion, invert
-from wplus.inversion.search import StepReport
+from wplus.inversion.run import invert
 from wplus.latents import Latents
 from wplus.media_metadata import read_metadata
 
@@ -79,19 +77,11 @@ def test_an_interrupted_run_writes_its_best_fails_and_goes_on(
 ) -> None:
     from wplus.cli import inverting
 
-    def interrupted(*args: Any, on_step: Any, **options: Any) -> Inversion:
-        def stop(report: StepReport) -> None:
-            on_step(report)
-            if report.step == 20:
-                raise KeyboardInterrupt
-
-        return invert(*args, on_step=stop, **options)
-
     words = ("invert", f"--network={network}", f"--target={photo}", f"--outdir={out}", *_QUICK)
     whole = run(*words)
     final = (out / "projected_w.npz").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(inverting, "invert", interrupted)
+        patch.setattr(inverting, "invert", interrupted_at(20, invert))
         outcome = run(*words)
     assert outcome.code == 1
     assert "The same command with --resume goes on." in outcome.out

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_support import Run
+from cli_support import Run, interrupted_at
 from PIL import Image
 
 import wplus
 from wplus.checkpoints import Checkpoint, write_checkpoint
 from wplus.checkpoints.tuning import Tuning
 from wplus.inversion.run import Inversion, invert
-from wplus.inversion.tuner import TuneReport
 from wplus.inversion.tuning import tune
 from wplus.latents import seeds_to_z
 from wplus.media import encode_image
@@ -65,14 +64,6 @@ def test_an_interrupted_tuning_fails_and_goes_on_without_a_new_search(
 ) -> None:
     from wplus.cli import inverting, tuning
 
-    def interrupted(*args: Any, on_step: Any, **options: Any) -> Tuning:
-        def stop(report: TuneReport) -> None:
-            on_step(report)
-            if report.step == 7:
-                raise KeyboardInterrupt
-
-        return tune(*args, on_step=stop, **options)
-
     def without_a_step(*args: Any, on_step: Any, **options: Any) -> Inversion:
         del on_step
         return invert(*args, on_step=lambda report: pytest.fail(f"searches, step {report.step}"), **options)
@@ -82,7 +73,7 @@ def test_an_interrupted_tuning_fails_and_goes_on_without_a_new_search(
     final = Tuning.load(out / "tuning.safetensors")
     left = {file.name for file in out.iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr(tuning, "tune", interrupted)
+        patch.setattr(tuning, "tune", interrupted_at(7, tune))
         outcome = run(*words)
     assert outcome.code == 1
     assert "interrupted after 7 steps" in outcome.out

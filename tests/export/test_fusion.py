@@ -6,9 +6,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import numpy_helper
 
+import wplus
 from wplus.checkpoints import read_checkpoint
+from wplus.export import export_bundle
 from wplus.export.options import ExportOptions
 
 from export_support import FILES  # isort: skip
@@ -116,3 +119,25 @@ def test_openvino_keeps_noise_maps_one_channel_wide(traced) -> None:
     maps = [shape for shape in shapes if len(shape) > 1 and shape[-1] == shape[-2] and shape[-1] in (8, 16, 32, 64)]
     assert len(maps) == 6
     assert all(np.prod(shape[:-2]) == 1 for shape in maps), maps
+
+
+class _Gated(torch.nn.Module):
+    """Noise and bias after a gate that may be shut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("noise", torch.linspace(-0.1, 0.1, 64).reshape(8, 8))
+        self.register_buffer("bias", torch.tensor([-0.1, 0.1, 0.2]))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        gate, y = z.tanh()[:, :, None, None].chunk(2, dim=1)
+        img: torch.Tensor = y.expand(-1, -1, 8, 8) / 2 * gate.relu() + self.noise + self.bias[:, None, None]
+        return img
+
+
+def test_a_scale_that_may_be_zero_is_not_divided_by(tmp_path: Path) -> None:
+    with wplus.wrap(_Gated(), z_dim=6, device="cpu") as G:
+        export_bundle(G, tmp_path / "bundle", threads=1)
+        z = np.array([[0, -1, 1, 1, 2, 3]], np.float32)
+        with wplus.load(tmp_path / "bundle", backend="onnxruntime", threads=1) as drawn:
+            np.testing.assert_allclose(drawn.synthesize(z), G.synthesize(z), atol=1e-6)
